@@ -1,0 +1,41 @@
+import { DecoderPool } from '../src/media/decoder-pool.ts';
+import { FileBlobStore } from '../src/storage-service/blobs/file-blob-store.ts';
+import { SqliteCatalog } from '../src/storage-service/catalog/sqlite/sqlite-catalog.ts';
+import type { StorageServiceConfig } from '../src/storage-service/config.ts';
+import { openDataFolder } from '../src/storage-service/data-folder.ts';
+import { Intake } from '../src/storage-service/intake.ts';
+import { KeyedLock } from '../src/storage-service/keyed-lock.ts';
+import { Store } from '../src/storage-service/store.ts';
+import { Sweeper } from '../src/storage-service/sweeper.ts';
+import type { Log } from '../src/telemetry/log.ts';
+
+/** A Store over SQLite and files in one data folder. */
+export async function openEmbeddedStore(
+  config: StorageServiceConfig,
+  version: string,
+  log: Log,
+): Promise<{ store: Store; sweeper: Sweeper; close(): Promise<void> }> {
+  await using closing = new AsyncDisposableStack();
+  const folder = await openDataFolder(config.dataDir);
+  closing.defer(() => folder.release());
+  const catalog = await SqliteCatalog.open(folder.catalog);
+  closing.defer(() => catalog.close());
+  const inspector = new DecoderPool();
+  closing.defer(() => inspector.close());
+
+  const blobs = new FileBlobStore(folder.blobs);
+  const locks = new KeyedLock();
+  const intake = new Intake(folder.incoming, inspector, (sha256) => catalog.findBlob(sha256));
+  const { retentionDays, sweepSeconds } = config;
+  const intervalMs = sweepSeconds * 1000;
+  const sweeper = new Sweeper({ catalog, blobs, locks, log, retentionDays, intervalMs });
+  await intake.recover(async (sha256) => {
+    await sweeper.release([sha256]);
+  });
+  sweeper.start();
+  closing.defer(() => sweeper.stop());
+
+  const store = new Store({ version, catalog, blobs, intake, sweeper, locks });
+  const opened = closing.move();
+  return { store, sweeper, close: () => opened.disposeAsync() };
+}

@@ -1,0 +1,62 @@
+import { type Static, type TObject, Type } from 'typebox';
+import { Compile, type Validator } from 'typebox/compile';
+import { type FieldError, ServiceError } from './errors.ts';
+
+/** A property of an object schema, ready to check a value. */
+type Rule = { check: Validator; required: boolean; expected: string };
+
+const compiled = new WeakMap<TObject, Map<string, Rule>>();
+
+function rulesOf(schema: TObject): Map<string, Rule> {
+  let rules = compiled.get(schema);
+  if (!rules) {
+    rules = new Map();
+    for (const [name, property] of Object.entries(schema.properties)) {
+      const { description } = property as { description?: string };
+      const required = !Type.IsOptional(property);
+      rules.set(name, { check: Compile(property), required, expected: description ?? 'valid' });
+    }
+    compiled.set(schema, rules);
+  }
+  return rules;
+}
+
+/** One sentence for each field that breaks the schema. */
+export function faultsOf(schema: TObject, value: unknown): FieldError[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return [{ field: '', message: 'must be a JSON object' }];
+  }
+  const rules = rulesOf(schema);
+  const faults: FieldError[] = [];
+  for (const field of Object.keys(value)) {
+    if (!rules.has(field)) {
+      faults.push({
+        field,
+        message: `is not known here; known are ${[...rules.keys()].join(', ')}`,
+      });
+    }
+  }
+  for (const [field, rule] of rules) {
+    const given = (value as Record<string, unknown>)[field];
+    if (given === undefined) {
+      if (rule.required) faults.push({ field, message: `is required: ${rule.expected}` });
+    } else if (!rule.check.Check(given)) {
+      faults.push({ field, message: `must be ${rule.expected}` });
+    }
+  }
+  return faults;
+}
+
+/** The value as its schema's type. Throws invalid_request that names every faulty field. */
+export function check<T extends TObject>(schema: T, value: unknown): Static<T> {
+  const faults = faultsOf(schema, value);
+  if (faults.length > 0) throw invalid(faults);
+  return value as Static<T>;
+}
+
+export function invalid(errors: readonly FieldError[]): ServiceError {
+  const [first] = errors;
+  const others = errors.length > 1 ? ` (and ${errors.length - 1} more, see errors)` : '';
+  const subject = first?.field ? `${first.field} ` : 'The request ';
+  return new ServiceError('invalid_request', `${subject}${first?.message}.${others}`, { errors });
+}

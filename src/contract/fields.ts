@@ -1,0 +1,81 @@
+import { check, invalid } from './check.ts';
+import {
+  ImageFields,
+  type ImageFilter,
+  ImageFilter as ImageFilterSchema,
+  ImagePatch,
+} from './image.ts';
+import { ATTRIBUTES_MAX_BYTES } from './limits.ts';
+import { CreateImage } from './storage.ts';
+
+/**
+ * What a client says, brought into the one form that is kept, compared and searched. Every door
+ * goes through here; the normal form of a normal form is itself.
+ */
+
+/** Trimmed, lower case, NFC; duplicates dropped, order kept. */
+export function normalTags(tags: readonly string[]): string[] {
+  return [...new Set(tags.map((tag) => tag.trim().toLowerCase().normalize('NFC')))];
+}
+
+function normal(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
+  const fields: Record<string, unknown> = { ...input };
+  for (const name of ['name', 'subtype', 'source_type', 'source_id']) {
+    const value = fields[name];
+    if (typeof value === 'string') fields[name] = value.trim().normalize('NFC');
+  }
+  const { tags } = fields;
+  if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string')) {
+    fields.tags = normalTags(tags);
+  }
+  return fields;
+}
+
+function withinSize<T extends { attributes?: unknown }>(fields: T): T {
+  if (attributeBytes(fields.attributes) > ATTRIBUTES_MAX_BYTES) throw tooManyAttributes();
+  return fields;
+}
+
+export function attributeBytes(attributes: unknown): number {
+  return attributes ? new TextEncoder().encode(JSON.stringify(attributes)).length : 0;
+}
+
+export function tooManyAttributes() {
+  const message = `must be up to ${ATTRIBUTES_MAX_BYTES} bytes as JSON`;
+  return invalid([{ field: 'attributes', message }]);
+}
+
+/** Throws invalid_request that names every faulty field. */
+export function createFields(input: unknown): CreateImage {
+  return withinSize(check(CreateImage, normal(input)));
+}
+
+/** Throws invalid_request that names every faulty field. */
+export function wholeFields(input: unknown): ImageFields {
+  return withinSize(check(ImageFields, normal(input)));
+}
+
+/** Throws invalid_request that names every faulty field. */
+export function patchFields(input: unknown): ImagePatch {
+  return withinSize(check(ImagePatch, normal(input)));
+}
+
+/** Throws invalid_request that names every faulty parameter. */
+export function listFilter(input: unknown): ImageFilter {
+  const filter = check(ImageFilterSchema, normal(input));
+  const normalised = { ...filter };
+  if (filter.tag) normalised.tag = normalTags(filter.tag);
+  if (filter.theme) normalised.theme = filter.theme.map((theme) => theme.trim().toLowerCase());
+  for (const field of ['created_after', 'created_before'] as const) {
+    const time = filter[field];
+    if (time !== undefined && Number.isNaN(Date.parse(time))) {
+      throw invalid([{ field, message: 'must be a time that exists' }]);
+    }
+  }
+  if (filter.q !== undefined && filter.sort !== undefined && !filter.sort.endsWith('created_at')) {
+    const message = 'must be created_at or -created_at together with q';
+    throw invalid([{ field: 'sort', message }]);
+  }
+  return normalised;
+}

@@ -1,0 +1,81 @@
+import { type Static, Type } from 'typebox';
+import { Slug } from './image.ts';
+import { DESCRIPTION_MAX_CHARACTERS, LABEL_MAX_CHARACTERS, THEME_MAX_SYNONYMS } from './limits.ts';
+
+const Text = (maxLength: number) =>
+  Type.String({
+    maxLength,
+    pattern: '^[^\\p{Cc}\\p{Cs}]*$',
+    description: `up to ${maxLength} characters on one line, without control characters`,
+  });
+const Synonym = Type.String({
+  minLength: 1,
+  maxLength: LABEL_MAX_CHARACTERS,
+  pattern: '^[^\\p{Cc}\\p{Cs}]*$',
+  description: `1 to ${LABEL_MAX_CHARACTERS} characters on one line, without control characters`,
+});
+
+/** What a client says about a theme; what is absent becomes its default. */
+export const ThemeFields = Type.Object(
+  {
+    display_name: Type.Optional(Text(LABEL_MAX_CHARACTERS)),
+    description: Type.Optional(
+      Type.Union([Text(DESCRIPTION_MAX_CHARACTERS), Type.Null()], {
+        description: `null, or up to ${DESCRIPTION_MAX_CHARACTERS} characters on one line`,
+      }),
+    ),
+    parent: Type.Optional(
+      Type.Union([Slug, Type.Null()], { description: 'null, or the slug of another theme' }),
+    ),
+    synonyms: Type.Optional(
+      Type.Array(Synonym, {
+        maxItems: THEME_MAX_SYNONYMS,
+        description: `up to ${THEME_MAX_SYNONYMS} synonyms of 1 to ${LABEL_MAX_CHARACTERS} characters`,
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type ThemeFields = Static<typeof ThemeFields>;
+
+export const Theme = Type.Object(
+  {
+    name: Slug,
+    display_name: Type.String(),
+    description: Type.Union([Type.String(), Type.Null()]),
+    parent: Type.Union([Slug, Type.Null()]),
+    synonyms: Type.Array(Type.String()),
+    image_count: Type.Integer({ minimum: 0, description: 'live images of this very theme' }),
+  },
+  { additionalProperties: false, $id: 'Theme' },
+);
+export type Theme = Static<typeof Theme>;
+
+type Seed = Pick<Theme, 'name' | 'display_name' | 'parent' | 'synonyms'>;
+
+/** The vocabulary of a new catalog: the themes of the character creator. */
+export const SEED_THEMES: readonly Seed[] = [
+  seed('fantasy', null, ['medieval', 'sword and sorcery']),
+  seed('high_fantasy', 'fantasy', ['epic', 'heroic']),
+  seed('low_fantasy', 'fantasy', ['gritty']),
+  seed('horror', null, ['gothic', 'eldritch', 'macabre']),
+  seed('western', null, ['wild west', 'frontier']),
+  seed('cyberpunk', null, ['neon', 'dystopian']),
+  seed('steampunk', null, ['clockwork', 'gaslamp']),
+  seed('space_fantasy', null, ['wildspace', 'science fantasy']),
+  seed('post_apocalyptic', null, ['wasteland', 'apocalypse']),
+  seed('noir_detective', null, ['noir', 'hardboiled']),
+  seed('historical', null, ['period']),
+];
+
+function seed(name: string, parent: string | null, synonyms: string[]): Seed {
+  return { name, display_name: displayName(name), parent, synonyms };
+}
+
+/** `space_fantasy` → `Space Fantasy` */
+export function displayName(slug: string): string {
+  return slug
+    .split('_')
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join(' ');
+}

@@ -1,0 +1,51 @@
+import { onOrOff, type Setting, type Settings, wholeNumber } from '../settings.ts';
+
+/** The settings of the HTTP edge. */
+export const imageServiceSettings = {
+  host: {
+    name: 'HOST',
+    default: '127.0.0.1',
+    describe: 'address to listen on; 0.0.0.0 for every network',
+    parse(text) {
+      if (/^[A-Za-z0-9_.:-]+$/.test(text)) return text;
+      throw new Error('must be an address or host name, such as 127.0.0.1');
+    },
+  } satisfies Setting<string>,
+  port: {
+    name: 'PORT',
+    default: 8000,
+    describe: 'port to listen on; 0 for any free one',
+    parse: wholeNumber(0, 65_535),
+  } satisfies Setting<number>,
+  corsOrigins: {
+    name: 'CORS_ORIGINS',
+    default: [],
+    describe: 'origins of other sites whose pages may use the service, separated by commas',
+    parse: (text) => text.split(',').map((origin) => parseOrigin(origin.trim())),
+  } satisfies Setting<readonly string[]> as Setting<readonly string[]>,
+  trustProxy: {
+    name: 'TRUST_PROXY',
+    default: false,
+    describe: 'believe X-Forwarded-* and X-User-ID; on only behind a proxy that sets them',
+    parse: onOrOff,
+  } as Setting<boolean>,
+  deliveryCacheMb: {
+    name: 'DELIVERY_CACHE_MB',
+    default: 64,
+    describe: 'memory that keeps the most asked-for image files, in MB; 0 for none',
+    parse: wholeNumber(0, 65_536),
+  } satisfies Setting<number>,
+  uploadsMax: {
+    name: 'UPLOADS_MAX',
+    default: 64,
+    describe: 'uploads received at the same time; further ones are asked to come again',
+    parse: wholeNumber(1, 10_000),
+  } satisfies Setting<number>,
+};
+
+export type ImageServiceConfig = Settings<typeof imageServiceSettings>;
+
+function parseOrigin(text: string): string {
+  if (URL.canParse(text) && new URL(text).origin === text.toLowerCase()) return text.toLowerCase();
+  throw new Error('must be a list of origins, such as https://example.org,http://localhost:5173');
+}

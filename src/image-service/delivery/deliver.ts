@@ -1,0 +1,97 @@
+import { Readable } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ServiceError } from '../../contract/errors.ts';
+import type { ByteRange, Storage } from '../../contract/storage.ts';
+import { ask } from '../request/call.ts';
+import { evaluate, rangeApplies } from './conditions.ts';
+import type { ContentCache, Lease } from './content-cache.ts';
+import { contentRange, lengthOf, parseRanges, partHeads } from './ranges.ts';
+import type { HeaderSet, Representation } from './representation.ts';
+
+export type Delivery = { storage: Storage; contents: ContentCache };
+
+/** Answers a GET or HEAD of an image's bytes; at once when they are kept in memory. */
+export function deliver(
+  delivery: Delivery,
+  representation: Representation,
+  headers: HeaderSet,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply | Promise<FastifyReply> {
+  const given = request.raw.headers;
+  const outcome = evaluate(given, representation);
+  if (outcome === 304) return reply.code(304).headers(headers.notModified).send();
+  if (outcome === 412) {
+    const message = 'The content is not the one that If-Match or If-Unmodified-Since names.';
+    throw new ServiceError('precondition_failed', message);
+  }
+  if (request.raw.method === 'HEAD') return reply.headers(headers.content).send();
+
+  const { sha256, size_bytes: size } = representation.image.content;
+  const ifRange = given['if-range'] as string | undefined;
+  const applies = given.range !== undefined && rangeApplies(ifRange, representation);
+  const ranges = parseRanges(applies ? given.range : undefined, size);
+  if (ranges === 'unsatisfiable') {
+    reply.header('content-range', `bytes */${size}`);
+    const message = `The content has ${size} bytes; ask for a range within them.`;
+    throw new ServiceError('range_not_satisfiable', message);
+  }
+  const kept = delivery.contents.kept(sha256);
+  if (kept) return send(delivery, representation, headers, ranges, kept, reply);
+  return delivery.contents
+    .read(sha256, size, request.id)
+    .then((lease) => send(delivery, representation, headers, ranges, lease, reply));
+}
+
+function send(
+  { storage }: Delivery,
+  { image }: Representation,
+  headers: HeaderSet,
+  ranges: ByteRange[] | 'whole',
+  lease: Lease | undefined,
+  reply: FastifyReply,
+): FastifyReply | Promise<FastifyReply> {
+  const { sha256, size_bytes: size, media_type: mediaType } = image.content;
+  if (lease) reply.raw.once('close', lease.release);
+  const open = async (range: ByteRange | null): Promise<AsyncIterable<Uint8Array>> => {
+    if (lease) return [slice(lease, range)] as unknown as AsyncIterable<Uint8Array>;
+    return (await ask(reply, (call) => storage.getContent(sha256, range, call))).bytes;
+  };
+
+  if (ranges === 'whole' || ranges.length === 1) {
+    const range = ranges === 'whole' ? null : ranges[0]!;
+    const partly = () => {
+      reply.headers(headers.content);
+      if (!range) return reply;
+      return reply
+        .code(206)
+        .header('content-range', contentRange(range, size))
+        .header('content-length', String(lengthOf(range)));
+    };
+    if (lease) return partly().send(slice(lease, range));
+    return open(range).then((bytes) => partly().send(toStream(bytes)));
+  }
+
+  const { type, heads, end, length } = partHeads(ranges, size, mediaType);
+  async function* parts() {
+    for (const [index, range] of (ranges as ByteRange[]).entries()) {
+      yield heads[index]!;
+      yield* await open(range);
+    }
+    yield end;
+  }
+  return reply
+    .code(206)
+    .headers(headers.content)
+    .header('content-type', type)
+    .header('content-length', String(length))
+    .send(toStream(parts()));
+}
+
+function slice(lease: Lease, range: ByteRange | null): Buffer {
+  return range ? lease.bytes.subarray(range.first, range.last + 1) : lease.bytes;
+}
+
+function toStream(bytes: AsyncIterable<Uint8Array>): Readable {
+  return bytes instanceof Readable ? bytes : Readable.from(bytes, { objectMode: false });
+}

@@ -1,0 +1,65 @@
+import type { Image } from '../../contract/image.ts';
+import type { Validators } from './conditions.ts';
+
+/** One version of an image, with everything that its deliveries have in common. */
+export type Representation = Validators & {
+  image: Image;
+  /** The value of `v` that makes an address immutable. */
+  revision: string;
+  fixed: HeaderSet;
+  changing: HeaderSet;
+};
+
+/** Headers of whole and partial answers, and of 304. */
+export type HeaderSet = {
+  content: Readonly<Record<string, string>>;
+  notModified: Readonly<Record<string, string>>;
+};
+
+const YEAR_SECONDS = 31_536_000;
+const REVISION_CHARACTERS = 16;
+
+export function represent(image: Image): Representation {
+  const { content, visibility } = image;
+  const open = visibility === 'public';
+  const lastModified = Math.floor(Date.parse(image.updated_at) / 1000) * 1000;
+  const etag = `"${content.sha256}"`;
+  const headers = (cacheControl: string): HeaderSet => {
+    const notModified = {
+      etag,
+      'cache-control': cacheControl,
+      'last-modified': new Date(lastModified).toUTCString(),
+      'x-content-type-options': 'nosniff',
+    };
+    const whole = {
+      ...notModified,
+      'content-type': content.media_type,
+      'content-length': String(content.size_bytes),
+      'content-disposition': contentDisposition(content.filename),
+      // Whatever the bytes are, a browser that opens them alone runs nothing in them.
+      'content-security-policy': "default-src 'none'; sandbox",
+      'accept-ranges': 'bytes',
+    };
+    return { content: whole, notModified };
+  };
+  return {
+    image,
+    etag,
+    lastModified,
+    revision: content.sha256.slice(0, REVISION_CHARACTERS),
+    fixed: headers(open ? `public, max-age=${YEAR_SECONDS}, immutable` : 'private, no-store'),
+    changing: headers(open ? 'no-cache' : 'private, no-store'),
+  };
+}
+
+/** RFC 6266 with both forms of the name: plain for old readers, RFC 8187 for all others. */
+export function contentDisposition(filename: string | null): string {
+  if (!filename) return 'inline';
+  const plain = filename.replace(/[^\x20-\x7e]|["\\%]/g, '_');
+  const encoded = encodeURIComponent(filename.toWellFormed()).replace(
+    /['()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  const extended = plain === filename ? '' : `; filename*=UTF-8''${encoded}`;
+  return `inline; filename="${plain}"${extended}`;
+}

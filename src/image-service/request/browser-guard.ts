@@ -1,0 +1,75 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ServiceError } from '../../contract/errors.ts';
+import type { ImageServiceConfig } from '../config.ts';
+
+/**
+ * Keeps pages of other sites from writing, and from reading by a name that they have rebound to
+ * the loopback. There are no cookies here, but a browser on the host reaches what others cannot.
+ */
+
+const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|::1)$/i;
+const EXPOSED_HEADERS =
+  'ETag, Location, Retry-After, Idempotent-Replayed, X-Request-ID, Content-Range, Accept-Ranges';
+const PREFLIGHT_SECONDS = 600;
+
+export type BrowserGuard = ReturnType<typeof createBrowserGuard>;
+
+export function createBrowserGuard(config: Pick<ImageServiceConfig, 'host' | 'corsOrigins'>) {
+  const allowed: ReadonlySet<string> = new Set(config.corsOrigins);
+  const onLoopback = LOOPBACK_HOST.test(config.host);
+
+  return {
+    /** Throws request_forbidden. */
+    check(request: FastifyRequest): void {
+      const { headers, method } = request.raw;
+      if (onLoopback && !LOOPBACK_HOST.test(hostName(headers.host))) {
+        throw new ServiceError(
+          'request_forbidden',
+          'The Host header must name this host, such as localhost. To serve other names, set HOST.',
+        );
+      }
+      if (SAFE_METHODS.has(method!)) return;
+      const { origin } = headers;
+      const welcome = origin !== undefined && allowed.has(origin.toLowerCase());
+      const foreign = origin !== undefined && !isOwn(origin, request.host);
+      if (!welcome && (foreign || headers['sec-fetch-site'] === 'cross-site')) {
+        throw new ServiceError(
+          'request_forbidden',
+          'Pages of other sites may not write here. To allow one, add its origin to CORS_ORIGINS.',
+        );
+      }
+    },
+
+    /** Lets the pages of allowed origins read the answer. */
+    share(headers: IncomingHttpHeaders, reply: FastifyReply): void {
+      if (allowed.size === 0) return;
+      reply.header('vary', 'Origin');
+      const { origin } = headers;
+      if (origin === undefined || !allowed.has(origin.toLowerCase())) return;
+      reply.header('access-control-allow-origin', origin);
+      reply.header('access-control-expose-headers', EXPOSED_HEADERS);
+    },
+
+    /** Answers what a browser asks before it sends a request of an allowed origin. */
+    preflight(headers: IncomingHttpHeaders, reply: FastifyReply, methods: string): void {
+      if (!headers.origin || !allowed.has(headers.origin.toLowerCase())) return;
+      if (!headers['access-control-request-method']) return;
+      reply.header('access-control-allow-methods', methods);
+      reply.header('access-control-max-age', String(PREFLIGHT_SECONDS));
+      const wanted = headers['access-control-request-headers'];
+      if (wanted) reply.header('access-control-allow-headers', wanted);
+    },
+  };
+}
+
+/** `localhost:8000` → `localhost` */
+function hostName(host = ''): string {
+  return host.replace(/:\d+$/, '');
+}
+
+/** By host and port alone: behind a proxy that ends TLS the scheme is not known here. */
+function isOwn(origin: string, host: string): boolean {
+  return URL.canParse(origin) && new URL(origin).host === host.toLowerCase().replace(/:80$/, '');
+}

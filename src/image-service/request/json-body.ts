@@ -1,0 +1,18 @@
+import type { FastifyInstance } from 'fastify';
+import { ServiceError } from '../../contract/errors.ts';
+import { JSON_BODY_MAX_BYTES } from '../../contract/limits.ts';
+
+/**
+ * Takes JSON bodies in this scope. An empty one is as absent, for clients that declare JSON and
+ * send nothing. Keys such as `__proto__` are plain keys here; the check of the fields names them.
+ */
+export function takeJson(scope: FastifyInstance, mediaTypes: readonly string[]): void {
+  const options = { parseAs: 'string', bodyLimit: JSON_BODY_MAX_BYTES } as const;
+  scope.addContentTypeParser<string>([...mediaTypes], options, (_request, text, done) => {
+    try {
+      done(null, text === '' ? undefined : JSON.parse(text));
+    } catch {
+      done(new ServiceError('invalid_request', 'The body is not JSON. Send a JSON object.'));
+    }
+  });
+}

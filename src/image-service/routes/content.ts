@@ -1,0 +1,171 @@
+import multipart from '@fastify/multipart';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { invalid } from '../../contract/check.ts';
+import { MEDIA_TYPES } from '../../contract/image.ts';
+import type { Storage } from '../../contract/storage.ts';
+import { demandedTag } from '../delivery/conditions.ts';
+import type { ContentCache } from '../delivery/content-cache.ts';
+import { deliver } from '../delivery/deliver.ts';
+import type { ImageCache } from '../delivery/image-cache.ts';
+import type { Representation } from '../delivery/representation.ts';
+import { askAlone, change } from '../request/call.ts';
+import { answerOnce, operationIdOf } from '../request/idempotency.ts';
+import { queryText } from '../request/query.ts';
+import { acceptRaw, type UploadGate } from '../request/upload.ts';
+import { acceptFileForm, FORM_LIMITS } from '../request/upload-form.ts';
+import {
+  bytes,
+  empty,
+  IDEMPOTENCY_HEADER,
+  IF_MATCH_HEADER,
+  IMAGE_ID_PARAMS,
+  json,
+  readProblems,
+  writeProblems,
+} from './answers.ts';
+import { imageIdOf } from './image.ts';
+
+const URL = '/api/v2/images/:id/content';
+/** Says that no content is the demanded one: these bytes are not known to exist. */
+const NO_SHA256 = '0'.repeat(64);
+
+export type ContentDependencies = {
+  storage: Storage;
+  images: ImageCache;
+  contents: ContentCache;
+  uploads: UploadGate;
+};
+
+/** The bytes of one image. */
+export async function contentRoutes(
+  scope: FastifyInstance,
+  { storage, images, contents, uploads }: ContentDependencies,
+): Promise<void> {
+  await scope.register(multipart, FORM_LIMITS);
+  // A raw body is left to the route, which streams it on.
+  const rawTypes = [/^image\//, 'application/octet-stream'];
+  scope.addContentTypeParser(rawTypes as string[], (_request, _body, done) => done(null));
+
+  scope.get(URL, { schema: GET, exposeHeadRoute: false }, respond);
+  scope.head(URL, { schema: { hide: true } }, respond);
+
+  // Not async: what is kept in memory is answered without a turn of the event loop.
+  function respond(request: FastifyRequest, reply: FastifyReply) {
+    request.delivery = true;
+    const id = imageIdOf(request);
+    const revision = revisionOf(queryText(request));
+    const answer = (known: Representation) => {
+      const headers = revision === known.revision ? known.fixed : known.changing;
+      return deliver({ storage, contents }, known, headers, request, reply);
+    };
+    const kept = images.kept(id);
+    return kept ? answer(kept) : images.read(id, request.id).then(answer);
+  }
+
+  scope.put(URL, { schema: PUT }, async (request, reply) => {
+    const image_id = imageIdOf(request);
+    const operationId = operationIdOf(request);
+    const content = await uploads.admit(request, operationId, (call) =>
+      request.isMultipart() || !request.headers['content-type']
+        ? acceptFileForm(storage, request, call)
+        : acceptRaw(storage, request, call),
+    );
+    const tag = await demandedTag(request.headers['if-match'], async () => {
+      const image = await askAlone(request.id, (call) => storage.getImage(image_id, call));
+      return image.content.sha256;
+    });
+    const ifSha256 = tag === undefined ? {} : { if_sha256: tag || NO_SHA256 };
+    try {
+      const outcome = await change(request.id, operationId, (call) =>
+        storage.replaceContent({ image_id, ...ifSha256 }, content, call),
+      );
+      const image = answerOnce(reply, outcome);
+      return reply.header('etag', `"${image.content.sha256}"`).send(image);
+    } finally {
+      images.changed(image_id);
+    }
+  });
+}
+
+/** The `v` of a query without any other parameter: variants do not exist yet. */
+function revisionOf(query: string): string | undefined {
+  if (query === '') return undefined;
+  const [revision, ...others] = [...new URLSearchParams(query)].map(([name, value]) => {
+    if (name === 'v') return value;
+    const message = 'is not a parameter here; there is only v, and no variants yet';
+    throw invalid([{ field: name, message }]);
+  });
+  if (others.length > 0) throw invalid([{ field: 'v', message: 'must be given only once' }]);
+  return revision;
+}
+
+const TYPES = Object.values(MEDIA_TYPES);
+const FILE = Type.Object({ image: Type.String({ format: 'binary' }) });
+const CONTENT_HEADERS = [
+  'ETag',
+  'Last-Modified',
+  'Cache-Control',
+  'Content-Disposition',
+  'Accept-Ranges',
+] as const;
+const optional = (description: string) => Type.Optional(Type.String({ description }));
+
+const GET = {
+  operationId: 'getContent',
+  tags: ['content'],
+  summary: 'Get the bytes of an image',
+  description: 'The address in `content.url` never changes its bytes and may be kept for ever.',
+  params: IMAGE_ID_PARAMS,
+  querystring: Type.Object({ v: optional('the first 16 digits of the SHA-256') }),
+  headers: Type.Object({
+    Range: optional('up to 8 byte ranges'),
+    'If-Range': optional('honours Range only if this ETag or date is current'),
+    'If-None-Match': optional('answers 304 if this is current'),
+    'If-Modified-Since': optional('answers 304 if nothing changed since'),
+  }),
+  response: {
+    200: bytes('the bytes', TYPES, ...CONTENT_HEADERS),
+    206: bytes(
+      'some of the bytes',
+      [...TYPES, 'multipart/byteranges'],
+      ...CONTENT_HEADERS,
+      'Content-Range',
+    ),
+    304: empty('the bytes are still those you have', 'ETag', 'Last-Modified', 'Cache-Control'),
+    ...readProblems(
+      'image_not_found',
+      'not_found',
+      'precondition_failed',
+      'range_not_satisfiable',
+      'content_missing',
+    ),
+  },
+};
+const PUT = {
+  operationId: 'putContent',
+  tags: ['content'],
+  summary: 'Replace the bytes of an image',
+  description: 'If-Match is compared with the ETag of the content.',
+  params: IMAGE_ID_PARAMS,
+  headers: Type.Object({ ...IDEMPOTENCY_HEADER, ...IF_MATCH_HEADER }),
+  body: {
+    content: {
+      'multipart/form-data': { schema: FILE },
+      ...Object.fromEntries(
+        [...TYPES, 'application/octet-stream'].map((type) => [type, { schema: {} }]),
+      ),
+    },
+  },
+  response: {
+    200: json('Image', 'the image as it is now', 'ETag', 'Idempotent-Replayed'),
+    ...writeProblems(
+      'image_not_found',
+      'precondition_failed',
+      'image_unreadable',
+      'image_too_large',
+      'too_many_frames',
+      'content_missing',
+    ),
+  },
+};

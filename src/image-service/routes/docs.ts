@@ -1,0 +1,67 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import { SHARED_SCHEMAS } from './answers.ts';
+
+const DESCRIPTION = `Takes in, keeps, organises, finds and delivers portraits, tokens, maps and item art, by theme.
+
+**Visibility is not enforced yet.** It is kept, returned and filtered, but until access control exists every image, \
+private ones included, can be read and changed by whoever reaches this service. \`owner\` is always null.
+
+Every error is RFC 9457 \`application/problem+json\` with a stable \`code\`. \
+Any write may carry an \`Idempotency-Key\`, which makes repeating it harmless.`;
+
+/** Swagger UI sets styles from its script, and draws its icons from data: addresses. */
+const PAGE_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data: blob:",
+  "connect-src 'self'",
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/** Collects the schemas of the routes that are registered after it. */
+export async function describeRoutes(server: FastifyInstance, version: string): Promise<void> {
+  for (const schema of SHARED_SCHEMAS) server.addSchema(schema);
+  await server.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'D&D Image Service', version, description: DESCRIPTION },
+      servers: [{ url: '/', description: 'this service' }],
+      tags: [
+        { name: 'images', description: 'upload, describe, find' },
+        { name: 'content', description: 'the bytes' },
+        { name: 'themes', description: 'the theme vocabulary' },
+        { name: 'health', description: 'whether it works' },
+      ],
+    },
+    hideUntagged: true,
+    refResolver: {
+      buildLocalReference: (json, _baseUri, _fragment, index) => String(json.$id ?? `def-${index}`),
+    },
+  });
+}
+
+/** The OpenAPI document, and the page that shows it and tries it out. */
+export async function docsRoutes(scope: FastifyInstance): Promise<void> {
+  let document: string | undefined;
+  scope.get('/openapi.json', (_request, reply) => {
+    // Built when first asked for: a start need not wait for it.
+    document ??= JSON.stringify(scope.swagger());
+    reply
+      .header('content-type', 'application/json; charset=utf-8')
+      .header('cache-control', 'no-cache')
+      .send(document);
+  });
+  scope.get('/', (_request, reply) => reply.redirect('/docs'));
+
+  await scope.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: PAGE_POLICY,
+    uiConfig: { url: '/openapi.json', validatorUrl: null, displayRequestDuration: true },
+    theme: { title: 'D&D Image Service' },
+  });
+}

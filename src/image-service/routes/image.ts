@@ -1,0 +1,191 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import { ServiceError } from '../../contract/errors.ts';
+import { patchFields, wholeFields } from '../../contract/fields.ts';
+import { ImageFields, ImageId, ImagePatch, Image as ImageSchema } from '../../contract/image.ts';
+import type { Outcome, Storage, WriteCall } from '../../contract/storage.ts';
+import { demandedTag, evaluate } from '../delivery/conditions.ts';
+import type { ImageCache } from '../delivery/image-cache.ts';
+import { ask, askAlone, change } from '../request/call.ts';
+import { answerOnce, operationIdOf } from '../request/idempotency.ts';
+import { takeJson } from '../request/json-body.ts';
+import {
+  empty,
+  IDEMPOTENCY_HEADER,
+  IF_MATCH_HEADER,
+  IMAGE_ID_PARAMS,
+  json,
+  readProblems,
+  writeProblems,
+} from './answers.ts';
+
+const URL = '/api/v2/images/:id';
+const ID = new RegExp(ImageId.pattern as string);
+/** Says that no version is the demanded one: versions begin at 1. */
+const NO_VERSION = 0;
+const READ_ONLY = Object.keys(ImageSchema.properties).filter(
+  (name) => !Object.hasOwn(ImageFields.properties, name),
+);
+
+/** One image: its metadata, its end and its return. */
+export async function imageRoutes(
+  scope: FastifyInstance,
+  { storage, images }: { storage: Storage; images: ImageCache },
+): Promise<void> {
+  takeJson(scope, ['application/json', 'application/merge-patch+json']);
+
+  scope.get(URL, { schema: GET }, async (request, reply) => {
+    const id = imageIdOf(request);
+    const image = await ask(reply, (call) => storage.getImage(id, call));
+    const etag = `"${image.version}"`;
+    const outcome = evaluate(request.headers, { etag, lastModified: Date.parse(image.updated_at) });
+    reply.header('etag', etag);
+    reply.header('cache-control', image.visibility === 'public' ? 'no-cache' : 'private, no-store');
+    if (outcome === 304) return reply.code(304).send();
+    if (outcome === 412) {
+      throw new ServiceError('precondition_failed', `The image has version ${image.version}.`);
+    }
+    return reply.send(image);
+  });
+
+  scope.patch(URL, { schema: PATCH }, async (request, reply) => {
+    const image_id = imageIdOf(request);
+    const patch = patchFields(request.body);
+    const outcome = await write(request, image_id, (if_version, call) =>
+      storage.updateImage({ image_id, patch, ...if_version }, call),
+    );
+    const image = answerOnce(reply, outcome);
+    return reply.header('etag', `"${image.version}"`).send(image);
+  });
+
+  scope.put(URL, { schema: PUT }, async (request, reply) => {
+    const image_id = imageIdOf(request);
+    const patch = wholeFields(withoutReadOnly(request.body));
+    const outcome = await write(request, image_id, (if_version, call) =>
+      storage.updateImage({ image_id, patch, whole: true, ...if_version }, call),
+    );
+    const image = answerOnce(reply, outcome);
+    return reply.header('etag', `"${image.version}"`).send(image);
+  });
+
+  scope.delete(URL, { schema: DELETE }, async (request, reply) => {
+    const image_id = imageIdOf(request);
+    const outcome = await write(request, image_id, (if_version, call) =>
+      storage.deleteImage({ image_id, ...if_version }, call),
+    );
+    answerOnce(reply, outcome);
+    return reply.code(204).send();
+  });
+
+  scope.post(`${URL}/restore`, { schema: RESTORE }, async (request, reply) => {
+    const image_id = imageIdOf(request);
+    const outcome = await write(request, image_id, (if_version, call) =>
+      storage.restoreImage({ image_id, ...if_version }, call),
+    );
+    const image = answerOnce(reply, outcome);
+    return reply.header('etag', `"${image.version}"`).send(image);
+  });
+
+  /** Carries a change out under its If-Match and Idempotency-Key; what was cached is forgotten. */
+  async function write<T>(
+    request: FastifyRequest,
+    imageId: string,
+    start: (ifVersion: { if_version?: number }, call: WriteCall) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>> {
+    const operationId = operationIdOf(request);
+    const tag = await demandedTag(request.headers['if-match'], async () => {
+      const image = await askAlone(request.id, (call) => storage.getImage(imageId, call));
+      return String(image.version);
+    });
+    const ifVersion = tag === undefined ? {} : { if_version: toVersion(tag) };
+    try {
+      return await change(request.id, operationId, (call) => start(ifVersion, call));
+    } finally {
+      images.changed(imageId);
+    }
+  }
+}
+
+/** Throws image_not_found for what cannot be an id. */
+export function imageIdOf(request: FastifyRequest): string {
+  const { id } = request.params as { id: string };
+  if (ID.test(id)) return id;
+  throw new ServiceError('image_not_found', 'There is no image with this id.');
+}
+
+function toVersion(tag: string): number {
+  return /^[1-9]\d{0,14}$/.test(tag) ? Number(tag) : NO_VERSION;
+}
+
+/** Who puts back what a GET gave must not have to pick it apart. */
+function withoutReadOnly(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  return Object.fromEntries(Object.entries(body).filter(([name]) => !READ_ONLY.includes(name)));
+}
+
+const CHANGE_HEADERS = Type.Object({ ...IDEMPOTENCY_HEADER, ...IF_MATCH_HEADER });
+const CHANGE_PROBLEMS = ['image_not_found', 'precondition_failed'] as const;
+const CHANGED = json('Image', 'the image as it is now', 'ETag', 'Idempotent-Replayed');
+
+const GET = {
+  operationId: 'getImage',
+  tags: ['images'],
+  summary: 'Describe an image',
+  params: IMAGE_ID_PARAMS,
+  headers: Type.Object({
+    'If-None-Match': Type.Optional(Type.String({ description: 'answers 304 if this is current' })),
+  }),
+  response: {
+    200: json('Image', 'the image', 'ETag', 'Cache-Control'),
+    304: empty('the version is still the one you have', 'ETag', 'Cache-Control'),
+    ...readProblems(...CHANGE_PROBLEMS),
+  },
+};
+const PATCH = {
+  operationId: 'patchImage',
+  tags: ['images'],
+  summary: 'Change some metadata',
+  description: 'A merge patch (RFC 7396): attributes merge by key, tags replace, null clears.',
+  params: IMAGE_ID_PARAMS,
+  headers: CHANGE_HEADERS,
+  body: {
+    content: {
+      'application/merge-patch+json': { schema: ImagePatch },
+      'application/json': { schema: ImagePatch },
+    },
+  },
+  response: { 200: CHANGED, ...writeProblems(...CHANGE_PROBLEMS, 'too_many_themes') },
+};
+const PUT = {
+  operationId: 'putImage',
+  tags: ['images'],
+  summary: 'Replace all metadata',
+  description: 'Absent optional fields become their defaults; read-only fields are ignored.',
+  params: IMAGE_ID_PARAMS,
+  headers: CHANGE_HEADERS,
+  body: {
+    content: { 'application/json': { schema: Type.Object(ImageFields.properties) } },
+  },
+  response: { 200: CHANGED, ...writeProblems(...CHANGE_PROBLEMS, 'too_many_themes') },
+};
+const DELETE = {
+  operationId: 'deleteImage',
+  tags: ['images'],
+  summary: 'Delete an image',
+  description: 'It can be restored until the retention ends. Deleting again is harmless.',
+  params: IMAGE_ID_PARAMS,
+  headers: CHANGE_HEADERS,
+  response: {
+    204: empty('the image is deleted', 'Idempotent-Replayed'),
+    ...writeProblems(...CHANGE_PROBLEMS),
+  },
+};
+const RESTORE = {
+  operationId: 'restoreImage',
+  tags: ['images'],
+  summary: 'Restore a deleted image',
+  description: 'A live image stays as it is.',
+  params: IMAGE_ID_PARAMS,
+  headers: CHANGE_HEADERS,
+  response: { 200: CHANGED, ...writeProblems(...CHANGE_PROBLEMS) },
+};

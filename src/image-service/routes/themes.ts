@@ -1,0 +1,90 @@
+import type { FastifyInstance } from 'fastify';
+import { Type } from 'typebox';
+import { check, invalid } from '../../contract/check.ts';
+import { ServiceError } from '../../contract/errors.ts';
+import { Slug } from '../../contract/image.ts';
+import { LABEL_MAX_CHARACTERS } from '../../contract/limits.ts';
+import type { Storage } from '../../contract/storage.ts';
+import { ThemeFields } from '../../contract/theme.ts';
+import { ask, change } from '../request/call.ts';
+import { answerOnce, operationIdOf } from '../request/idempotency.ts';
+import { takeJson } from '../request/json-body.ts';
+import { IDEMPOTENCY_HEADER, json, readProblems, writeProblems } from './answers.ts';
+
+const URL = '/api/v2/themes';
+const SLUG = new RegExp(Slug.pattern as string);
+
+/** The theme vocabulary. */
+export async function themesRoutes(
+  scope: FastifyInstance,
+  { storage }: { storage: Storage },
+): Promise<void> {
+  takeJson(scope, ['application/json']);
+
+  scope.get(URL, { schema: LIST }, async (_request, reply) => {
+    const themes = await ask(reply, (call) => storage.listThemes(call));
+    return reply.header('cache-control', 'no-store').send(themes);
+  });
+
+  scope.get(`${URL}/:name`, { schema: GET }, async (request, reply) => {
+    const { name } = request.params as { name: string };
+    const { items } = await ask(reply, (call) => storage.listThemes(call));
+    const theme = items.find((item) => item.name === name);
+    if (!theme) throw new ServiceError('theme_not_found', 'There is no theme with this name.');
+    return reply.header('cache-control', 'no-store').send(theme);
+  });
+
+  scope.put(`${URL}/:name`, { schema: PUT }, async (request, reply) => {
+    const { name } = request.params as { name: string };
+    if (!SLUG.test(name) || name.length > LABEL_MAX_CHARACTERS) {
+      throw invalid([{ field: 'name', message: `must be ${Slug.description}` }]);
+    }
+    const fields = check(ThemeFields, withoutReadOnly(request.body));
+    const outcome = await change(request.id, operationIdOf(request), (call) =>
+      storage.putTheme(name, fields, call),
+    );
+    const { theme, created } = answerOnce(reply, outcome);
+    if (created) reply.header('location', `${URL}/${name}`);
+    return reply
+      .code(created ? 201 : 200)
+      .header('cache-control', 'no-store')
+      .send(theme);
+  });
+}
+
+/** Who puts back what a GET gave must not have to pick it apart. */
+function withoutReadOnly(body: unknown): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+  const { name: _name, image_count: _count, ...fields } = body as Record<string, unknown>;
+  return fields;
+}
+
+const PARAMS = Type.Object({ name: Slug });
+
+const LIST = {
+  operationId: 'listThemes',
+  tags: ['themes'],
+  summary: 'List all themes',
+  response: { 200: json('ThemeList', 'all themes'), ...readProblems() },
+};
+const GET = {
+  operationId: 'getTheme',
+  tags: ['themes'],
+  summary: 'Describe a theme',
+  params: PARAMS,
+  response: { 200: json('Theme', 'the theme'), ...readProblems('theme_not_found') },
+};
+const PUT = {
+  operationId: 'putTheme',
+  tags: ['themes'],
+  summary: 'Describe a theme anew',
+  description: 'Absent fields become their defaults.',
+  params: PARAMS,
+  headers: Type.Object(IDEMPOTENCY_HEADER),
+  body: { content: { 'application/json': { schema: ThemeFields } } },
+  response: {
+    200: json('Theme', 'the theme as it is now', 'Idempotent-Replayed'),
+    201: json('Theme', 'the new theme', 'Location', 'Idempotent-Replayed'),
+    ...writeProblems('theme_cycle', 'too_many_themes'),
+  },
+};

@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
+import { ServiceError } from '../contract/errors.ts';
+import { REQUEST_ID_MAX_CHARACTERS } from '../contract/limits.ts';
+import type { ImageEvents, Storage } from '../contract/storage.ts';
+import type { ImageServiceConfig } from './config.ts';
+import { ContentCache } from './delivery/content-cache.ts';
+import { ImageCache } from './delivery/image-cache.ts';
+import { answerSocketError, sendProblem } from './problem.ts';
+import { type BrowserGuard, createBrowserGuard } from './request/browser-guard.ts';
+import { keepQueryText } from './request/query.ts';
+import { UploadGate } from './request/upload.ts';
+import { contentRoutes } from './routes/content.ts';
+import { describeRoutes, docsRoutes } from './routes/docs.ts';
+import { type HealthDependencies, healthRoutes } from './routes/health.ts';
+import { imageRoutes } from './routes/image.ts';
+import { imagesRoutes } from './routes/images.ts';
+import { themesRoutes } from './routes/themes.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks, as a trusted proxy says; null until access control exists. */
+    readonly owner: string | null;
+    /** Asks for the bytes of an image: too many to log each that goes well. */
+    delivery: boolean;
+  }
+}
+
+export type ImageServiceDependencies = HealthDependencies & {
+  config: ImageServiceConfig;
+  storage: Storage;
+  events: ImageEvents;
+  log: FastifyBaseLogger;
+};
+
+// Bounds of a connection. A request's own deadlines end long before these.
+const HEADERS_MAX_BYTES = 16 * 1024;
+const HEADERS_TIMEOUT_MS = 10_000;
+/** An upload may take 120 s; its own watch answers before this cuts. */
+const REQUEST_TIMEOUT_MS = 130_000;
+/** No byte in either direction: whoever reads so slowly is gone. */
+const SILENCE_MAX_MS = 60_000;
+/** Longer than the usual 60 s of a proxy, which must be the one to close. */
+const KEEP_ALIVE_MS = 65_000;
+/** How often Node looks for connections over these bounds. */
+const TIMEOUT_CHECK_MS = 1_000;
+const CONNECTIONS_MAX = 8_192;
+/** Longer than any id; a longer path segment could only be wrong, which its route says. */
+const PARAMETER_MAX_CHARACTERS = HEADERS_MAX_BYTES;
+/** How long running requests may finish when the service is stopped. */
+const CLOSE_MAX_MS = 10_000;
+
+const REQUEST_ID = new RegExp(`^[\\w.-]{1,${REQUEST_ID_MAX_CHARACTERS}}$`);
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+
+/** The Image Service, ready to listen. */
+export async function buildServer(deps: ImageServiceDependencies): Promise<FastifyInstance> {
+  const { config, storage, events, log, version, messageHub } = deps;
+  const server = Fastify({
+    loggerInstance: log,
+    logController: new LogController({
+      disableRequestLogging: true,
+      requestIdLogLabel: 'request_id',
+    }),
+    genReqId: ({ headers }) => {
+      const id = headers['x-request-id'] as string | undefined;
+      return id !== undefined && REQUEST_ID.test(id) ? id : randomUUID();
+    },
+    trustProxy: config.trustProxy,
+    http: {
+      maxHeaderSize: HEADERS_MAX_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    },
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: SILENCE_MAX_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    routerOptions: {
+      maxParamLength: PARAMETER_MAX_CHARACTERS,
+      querystringParser: keepQueryText,
+    },
+    // The contract checks what comes in, and what goes out is typed: schemas only document here.
+    schemaController: {
+      compilersFactory: {
+        buildValidator: () => () => () => true,
+        buildSerializer: () => () => JSON.stringify,
+      },
+    },
+    frameworkErrors: sendProblem,
+    clientErrorHandler: answerSocketError,
+  });
+  server.server.maxConnections = CONNECTIONS_MAX;
+  server.removeAllContentTypeParsers();
+
+  const images = new ImageCache(storage, events);
+  const contents = new ContentCache(storage, config.deliveryCacheMb * 1024 * 1024);
+  const uploads = new UploadGate(config.uploadsMax);
+  const guard = createBrowserGuard(config);
+
+  identifyOwner(server, config.trustProxy);
+  observe(server, guard);
+  refuseUnknown(server, guard);
+  closeInTime(server, images);
+
+  await describeRoutes(server, version);
+  await server.register(imagesRoutes, { storage, uploads });
+  await server.register(imageRoutes, { storage, images });
+  await server.register(contentRoutes, { storage, images, contents, uploads });
+  await server.register(themesRoutes, { storage });
+  await server.register(healthRoutes, { storage, version, messageHub });
+  await server.register(docsRoutes);
+  return server;
+}
+
+function identifyOwner(server: FastifyInstance, trustProxy: boolean): void {
+  server.decorateRequest('owner', {
+    getter(this: FastifyRequest) {
+      const user = this.headers['x-user-id'];
+      return trustProxy && typeof user === 'string' ? user : null;
+    },
+  });
+}
+
+/** What every request meets, and the line it leaves in the log. */
+function observe(server: FastifyInstance, guard: BrowserGuard): void {
+  server.decorateRequest('delivery', false);
+  server.addHook('onRequest', (request, reply, next) => {
+    reply.header('x-request-id', request.id);
+    reply.header('x-content-type-options', 'nosniff');
+    guard.share(request.raw.headers, reply);
+    try {
+      guard.check(request);
+      next();
+    } catch (thrown) {
+      next(thrown as Error);
+    }
+  });
+  server.addHook('onResponse', (request, reply, next) => {
+    const { method, url } = request;
+    const status = reply.statusCode;
+    const level = request.delivery && status < 400 ? 'debug' : 'info';
+    const duration_ms = Math.round(reply.elapsedTime * 100) / 100;
+    request.log[level]({ method, url, status, duration_ms }, 'request answered');
+    next();
+  });
+  server.setErrorHandler(sendProblem);
+}
+
+/** Addresses and methods that no route has; OPTIONS is answered for all that have one. */
+function refuseUnknown(server: FastifyInstance, guard: BrowserGuard): void {
+  server.setNotFoundHandler((request, reply) => {
+    const [url = '/'] = request.url.split('?', 1);
+    const taken = METHODS.filter((method) => server.findRoute({ method, url }));
+    if (taken.length === 0) {
+      throw new ServiceError(
+        'not_found',
+        'Nothing has this address; /docs shows those that exist.',
+      );
+    }
+    const allow = [...taken, 'OPTIONS'].join(', ');
+    reply.header('allow', allow);
+    if (request.method === 'OPTIONS') {
+      guard.preflight(request.headers, reply, allow);
+      return reply.code(204).send();
+    }
+    throw new ServiceError('method_not_allowed', `Here are taken: ${allow}.`);
+  });
+}
+
+/** Idle connections close at once, running requests may finish, for a while. */
+function closeInTime(server: FastifyInstance, images: ImageCache): void {
+  let cut: NodeJS.Timeout | undefined;
+  server.addHook('preClose', (done) => {
+    cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_MAX_MS);
+    done();
+  });
+  server.addHook('onClose', (_server, done) => {
+    clearTimeout(cut);
+    images.close();
+    done();
+  });
+}

@@ -1,0 +1,167 @@
+import { ServiceError } from '../contract/errors.ts';
+import { MEDIA_TYPES } from '../contract/image.ts';
+import { IMAGE_MAX_PIXELS } from '../contract/limits.ts';
+import { DecoderDiedError, type DecoderLimits, DecoderProcess } from './decoder-process.ts';
+import type { Edit, ImageFacts, Inspector } from './inspector.ts';
+import { Tickets } from './tickets.ts';
+
+type Inspection = { facts: ImageFacts; edits: Edit[] };
+
+export type DecoderPoolOptions = DecoderLimits & {
+  /** Inspections at once. */
+  jobs: number;
+  /** Inspections that wait for their turn. */
+  queueMax: number;
+  /** Pixels being decoded at once. */
+  pixelsMax: number;
+  /** How long the process stays without work. */
+  idleMs: number;
+};
+
+export const DECODER_DEFAULTS: DecoderPoolOptions = {
+  // More would starve libuv's pool of four in the process: file reads would wait behind decodes.
+  jobs: 2,
+  // At 50 ms each the last one waits 3 s; a waiting one is only a path.
+  queueMax: 128,
+  pixelsMax: IMAGE_MAX_PIXELS,
+  // The largest image taken needs 5 s on a slow core.
+  stepMaxMs: 15_000,
+  // 150 megapixels as a progressive JPEG need 900 MB, as 10-bit AVIF 1.5 GB.
+  memoryMaxBytes: 2 * 1024 ** 3,
+  // Longer than the pauses of an import, and then 70 MB are given back.
+  idleMs: 30_000,
+};
+
+/**
+ * Inspects images in one decoder process, started when it is needed, replaced when it dies, ended
+ * when it idles. An inspection reads the header first; the pixels it tells of are then taken from
+ * those that may be in flight.
+ */
+export class DecoderPool implements Inspector {
+  readonly #options: DecoderPoolOptions;
+  readonly #jobs: Tickets;
+  readonly #pixels: Tickets;
+  readonly #closing = new AbortController();
+  #process: DecoderProcess | null = null;
+  #idle: NodeJS.Timeout | null = null;
+
+  constructor(options: Partial<DecoderPoolOptions> = {}) {
+    this.#options = { ...DECODER_DEFAULTS, ...options };
+    this.#jobs = new Tickets(this.#options.jobs);
+    this.#pixels = new Tickets(this.#options.pixelsMax);
+  }
+
+  /** What it does now, for metrics. */
+  get load(): { jobs: number; waiting: number; pixels: number; running: boolean } {
+    return {
+      jobs: this.#jobs.taken,
+      waiting: this.#jobs.waiting,
+      pixels: this.#pixels.taken,
+      running: this.#process?.ended === false,
+    };
+  }
+
+  async inspect(
+    path: string,
+    { signal, deadline }: { signal: AbortSignal; deadline: number },
+  ): Promise<Inspection> {
+    if (this.#jobs.waiting >= this.#options.queueMax) {
+      throw new ServiceError('overloaded', 'Too many images wait to be read. Try again soon.');
+    }
+    const ending = new AbortController();
+    const left = Math.max(0, deadline - Date.now());
+    const timer = setTimeout(
+      () => ending.abort(tooLate('The time for this request ran out.')),
+      left,
+    );
+    const abort = () => ending.abort(asServiceError(signal.reason));
+    const close = () => ending.abort(new ServiceError('overloaded', 'The service is stopping.'));
+    signal.addEventListener('abort', abort, { once: true });
+    this.#closing.signal.addEventListener('abort', close, { once: true });
+    if (signal.aborted) abort();
+    if (this.#closing.signal.aborted) close();
+    try {
+      // A decode cannot be stopped: given up, it goes on and keeps its tickets till it ends.
+      return await Promise.race([this.#inspect(path, ending.signal), rejected(ending.signal)]);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+      this.#closing.signal.removeEventListener('abort', close);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#sleep();
+  }
+
+  /** When the process dies, each of its jobs is tried again alone, which tells who killed it. */
+  async #inspect(path: string, signal: AbortSignal): Promise<Inspection> {
+    try {
+      return await this.#attempt(path, 1, signal);
+    } catch (error) {
+      if (!(error instanceof DecoderDiedError)) throw error;
+    }
+    try {
+      return await this.#attempt(path, this.#options.jobs, signal);
+    } catch (error) {
+      if (!(error instanceof DecoderDiedError)) throw error;
+      if (error.death === 'exit') throw error;
+      if (error.death === 'memory') {
+        const mebibytes = Math.floor(this.#options.memoryMaxBytes / 1024 ** 2);
+        const message = `The image needs more than ${mebibytes} MiB of memory to decode.`;
+        throw new ServiceError('image_too_large', message, { cause: error });
+      }
+      const message = 'The image cannot be decoded: it breaks the decoder. Save it anew.';
+      throw new ServiceError('image_unreadable', message, { cause: error });
+    }
+  }
+
+  async #attempt(path: string, jobs: number, signal: AbortSignal): Promise<Inspection> {
+    using _turn = await this.#jobs.take(jobs, signal);
+    const process = this.#wake();
+    try {
+      const { header, edits } = await process.ask('header', { path });
+      const { format, width, height, frames } = header;
+      using _pixels = await this.#pixels.take(width * height * frames, signal);
+      const look = await process.ask('decode', { path, header });
+      const media_type = MEDIA_TYPES[format];
+      return { facts: { media_type, width, height, pages: frames, ...look }, edits };
+    } finally {
+      if (this.#jobs.taken === jobs) this.#rest();
+    }
+  }
+
+  #wake(): DecoderProcess {
+    if (this.#idle) clearTimeout(this.#idle);
+    if (!this.#process || this.#process.ended) this.#process = new DecoderProcess(this.#options);
+    return this.#process;
+  }
+
+  #rest(): void {
+    this.#idle = setTimeout(() => this.#sleep(), this.#options.idleMs).unref();
+  }
+
+  #sleep(): void {
+    if (this.#idle) clearTimeout(this.#idle);
+    this.#process?.kill();
+    this.#process = null;
+  }
+}
+
+function rejected(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+function tooLate(message: string): ServiceError {
+  return new ServiceError('deadline_exceeded', message);
+}
+
+function asServiceError(reason: unknown): ServiceError {
+  if (reason instanceof ServiceError) return reason;
+  const message = 'The request was given up.';
+  return new ServiceError('deadline_exceeded', message, { cause: reason });
+}

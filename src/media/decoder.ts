@@ -1,0 +1,48 @@
+import sharp from 'sharp';
+import { ServiceError } from '../contract/errors.ts';
+import type { Answer, Ask } from './decoder-protocol.ts';
+import { FORMAT_TABLE } from './formats.ts';
+import { readHeader } from './header.ts';
+import { lookAt } from './thumbnail.ts';
+
+/**
+ * The decoder process: all that is parsed or decoded of an upload happens here, so a fault of a
+ * codec costs this process and no other. It holds no state, and lives only as long as its parent.
+ */
+
+// Jobs run beside each other; one job shall take one core and leave nothing behind.
+sharp.concurrency(1);
+sharp.cache(false);
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({ operation: Object.values(FORMAT_TABLE).map(({ vips }) => vips.loader) });
+
+async function answer(ask: Ask): Promise<Answer> {
+  const { id } = ask;
+  try {
+    return { id, value: ask.step === 'header' ? await readHeader(ask) : await lookAt(ask) };
+  } catch (error) {
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { id, error: asServiceError(error).toData(), reason };
+  }
+}
+
+/** What sharp, zlib and the scanners throw is about the image; a failed system call is not. */
+function asServiceError(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error;
+  if (error instanceof Error && 'syscall' in error) {
+    return new ServiceError('internal', 'The image could not be inspected.');
+  }
+  return new ServiceError(
+    'image_unreadable',
+    'The image cannot be decoded: it is damaged or cut short. Send a file that opens in a viewer.',
+  );
+}
+
+process.on('message', async (ask: Ask) => {
+  const reply = await answer(ask);
+  if (process.connected) process.send?.(reply);
+});
+// At once: a usual exit would wait for the decodes that run.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+// A terminal or a supervisor signals the whole group; the parent says when this process may go.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});

@@ -1,0 +1,73 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+
+const WINDOW_BYTES = 64 * 1024;
+
+/** The file does not keep the rules of its container, so nothing can be proven about it. */
+export class MalformedError extends Error {
+  override readonly name = 'MalformedError';
+}
+
+/**
+ * A file read in bounded pieces. Reads are synchronous: they run in the decoder process, where a
+ * page-cache hit costs less than a turn of libuv's pool, which the decodes keep busy.
+ */
+export class ByteSource {
+  readonly size: number;
+  readonly #descriptor: number;
+  #window: Buffer = Buffer.alloc(0);
+  #start = 0;
+
+  constructor(path: string) {
+    this.#descriptor = openSync(path, 'r');
+    this.size = fstatSync(this.#descriptor).size;
+  }
+
+  /** The bytes may be kept: no later read changes them. Throws MalformedError past the end. */
+  read(offset: number, length: number): Buffer {
+    if (offset < 0 || length < 0 || offset + length > this.size) {
+      throw new MalformedError(`bytes ${offset}+${length} lie outside of ${this.size}`);
+    }
+    const from = offset - this.#start;
+    if (from >= 0 && from + length <= this.#window.length) {
+      return this.#window.subarray(from, from + length);
+    }
+    return this.#load(offset, Math.max(length, WINDOW_BYTES)).subarray(0, length);
+  }
+
+  byte(offset: number): number {
+    const value = this.#window[offset - this.#start];
+    return value === undefined ? this.read(offset, 1).readUInt8() : value;
+  }
+
+  /** The first place of `pattern` from `offset` on; -1 when there is none. */
+  indexOf(pattern: Uint8Array, offset: number): number {
+    for (let at = offset; at + pattern.length <= this.size; ) {
+      if (at < this.#start || at + pattern.length > this.#start + this.#window.length) {
+        this.#load(at, WINDOW_BYTES);
+      }
+      const found = this.#window.indexOf(pattern, at - this.#start);
+      if (found >= 0) return this.#start + found;
+      at = this.#start + this.#window.length - pattern.length + 1;
+    }
+    return -1;
+  }
+
+  /** A new buffer each time, so what was handed out stays as it was. */
+  #load(offset: number, length: number): Buffer {
+    const wanted = Math.min(length, this.size - offset);
+    const bytes = Buffer.allocUnsafeSlow(wanted);
+    let filled = 0;
+    while (filled < wanted) {
+      const got = readSync(this.#descriptor, bytes, filled, wanted - filled, offset + filled);
+      if (got === 0) throw new MalformedError('the file shrank while it was read');
+      filled += got;
+    }
+    this.#window = bytes;
+    this.#start = offset;
+    return bytes;
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+}

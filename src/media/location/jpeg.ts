@@ -1,0 +1,195 @@
+import type { Edit } from '../inspector.ts';
+import { type ByteSource, MalformedError } from './byte-source.ts';
+import { EXIF_PREFIX, minimalExif, readExif } from './exif.ts';
+import { photoshopHasLocation } from './photoshop.ts';
+import { METADATA_MAX_BYTES, NOTHING, type Scan } from './scan.ts';
+import { xmpHasLocation } from './xmp-iptc.ts';
+
+/**
+ * JPEG segments (ITU-T T.81, annex B). Metadata stands in APP1 (Exif, XMP) and APP13 (IPTC).
+ *
+ * Behind the end of the image other bytes may follow; they are kept and never interpreted, with one
+ * exception: cameras append further JPEG images there (CIPA DC-007, Multi-Picture Format; gain
+ * maps), each with Exif of its own, so these are searched as the first one is. MPF finds them by
+ * offsets and lengths. So in them, and in a file that has an MPF index, a block is overwritten and
+ * keeps its length; elsewhere it is cut out.
+ */
+
+const SOI = 0xd8;
+const EOI = 0xd9;
+const SOS = 0xda;
+const FILL = 0xff;
+const FIRST_SEGMENT = 0xc0;
+const IMAGE_START = Buffer.from([0xff, SOI, 0xff]);
+const MARKER_START = Buffer.from([0xff]);
+const SEGMENT_HEADER_BYTES = 4;
+
+const XMP_PREFIX = Buffer.from('http://ns.adobe.com/xap/1.0/\0', 'latin1');
+const EXTENDED_XMP_PREFIX = Buffer.from('http://ns.adobe.com/xmp/extension/\0', 'latin1');
+/** Behind the prefix of extended XMP: a digest, the whole length, the offset of this part. */
+const EXTENDED_XMP_HEADER_BYTES = EXTENDED_XMP_PREFIX.length + 32 + 4 + 4;
+const PHOTOSHOP_PREFIX = Buffer.from('Photoshop 3.0\0', 'latin1');
+const MPF_PREFIX = Buffer.from('MPF\0', 'latin1');
+
+/** More than any writer makes, and few enough to keep. */
+const BLOCKS_MAX = 1_000;
+const EDITS_MAX = 10_000;
+
+type Segment = { offset: number; length: number };
+
+/** What one image holds of interest, up to where its walk ended. */
+type Walk = {
+  exif: Segment[];
+  xmp: Segment[];
+  extendedXmp: Segment[];
+  photoshop: Segment[];
+  /** Multi-Picture Format: offsets in the file that must stay true. */
+  indexed: boolean;
+  end: number;
+  /** Why the walk ended before the end of the image. */
+  fault: string | null;
+};
+
+export function scanJpeg(source: ByteSource): Scan {
+  const image = walkImage(source, 0);
+  if (image.fault) throw new MalformedError(image.fault);
+  const edits = editsOf(source, image, image.indexed);
+  let end = image.end;
+  for (;;) {
+    const start = source.indexOf(IMAGE_START, end);
+    if (start < 0) break;
+    // Bytes that only look like an image are passed over: the search goes on where the look ended.
+    const further = walkImage(source, start);
+    edits.push(...editsOf(source, further, true));
+    if (edits.length > EDITS_MAX) throw new MalformedError('too many blocks of location data');
+    end = further.end;
+  }
+  return { edits: edits.sort((one, other) => one.offset - other.offset), frames: 1 };
+}
+
+/** Strict where a decoder would go on with grey: behind the first scan only known markers may come. */
+function walkImage(source: ByteSource, start: number): Walk {
+  const walk: Walk = {
+    exif: [],
+    xmp: [],
+    extendedXmp: [],
+    photoshop: [],
+    indexed: false,
+    end: start + 2,
+    fault: null,
+  };
+  let scanned = false;
+  let blocks = 0;
+  for (;;) {
+    const at = source.indexOf(MARKER_START, walk.end);
+    if (at < 0 || at + 2 > source.size) return { ...walk, fault: 'the JPEG has no end' };
+    const marker = source.byte(at + 1);
+    if (marker === EOI) return { ...walk, end: at + 2 };
+    if (marker === FILL || isPartOfCodedData(marker)) {
+      walk.end = at + (marker === FILL ? 1 : 2);
+      continue;
+    }
+    if (scanned ? !mayFollowScan(marker) : marker < FIRST_SEGMENT || marker === SOI) {
+      return { ...walk, fault: `the marker ${marker} cannot stand at ${at}` };
+    }
+    const length = at + 4 > source.size ? 0 : 2 + source.read(at + 2, 2).readUInt16BE();
+    if (length < SEGMENT_HEADER_BYTES || at + length > source.size) {
+      return { ...walk, fault: `the segment at ${at} is cut short` };
+    }
+    scanned ||= marker === SOS;
+    const kind = blockKind(source, marker, { offset: at, length });
+    if (kind === 'indexed') walk.indexed = true;
+    else if (kind) {
+      if (++blocks > BLOCKS_MAX) return { ...walk, fault: 'too many blocks of metadata' };
+      walk[kind].push({ offset: at, length });
+    }
+    walk.end = at + length;
+  }
+}
+
+/** A stuffed FF, TEM or a restart marker (T.81, table B.1). */
+function isPartOfCodedData(marker: number): boolean {
+  return marker === 0 || marker === 1 || (marker >= 0xd0 && marker <= 0xd7);
+}
+
+/** DHT, SOS, DQT, DNL, DRI, COM, APPn (T.81, figure B.2). */
+function mayFollowScan(marker: number): boolean {
+  return (
+    marker === 0xc4 ||
+    (marker >= 0xda && marker <= 0xdd) ||
+    marker === 0xfe ||
+    (marker & 0xf0) === 0xe0
+  );
+}
+
+const BLOCK_KINDS = [
+  [0xe1, EXIF_PREFIX, 'exif'],
+  [0xe1, XMP_PREFIX, 'xmp'],
+  [0xe1, EXTENDED_XMP_PREFIX, 'extendedXmp'],
+  [0xed, PHOTOSHOP_PREFIX, 'photoshop'],
+  [0xe2, MPF_PREFIX, 'indexed'],
+] as const;
+
+function blockKind(source: ByteSource, marker: number, segment: Segment) {
+  const start = segment.offset + SEGMENT_HEADER_BYTES;
+  for (const [app, prefix, kind] of BLOCK_KINDS) {
+    if (marker !== app || segment.length < SEGMENT_HEADER_BYTES + prefix.length) continue;
+    if (source.read(start, prefix.length).equals(prefix)) return kind;
+  }
+  return null;
+}
+
+function editsOf(source: ByteSource, walk: Walk, inPlace: boolean): Edit[] {
+  const edits: Edit[] = [];
+  const drop = ({ offset, length }: Segment, keep: Uint8Array = NOTHING) =>
+    edits.push({ offset, length, replacement: app1(keep, inPlace ? length : null) });
+
+  for (const segment of walk.exif) {
+    const { location, orientation } = readExif(joined(source, [segment], EXIF_PREFIX.length));
+    if (location) drop(segment, orientation === 1 ? NOTHING : minimalExif(orientation));
+  }
+  const { xmp, extendedXmp, photoshop } = walk;
+  const xmpHolds =
+    holds(source, xmp, XMP_PREFIX.length, xmpHasLocation) ||
+    holds(source, extendedXmp, EXTENDED_XMP_HEADER_BYTES, xmpHasLocation);
+  if (xmpHolds) for (const segment of [...xmp, ...extendedXmp]) drop(segment);
+  // A long run of resources is spread over several segments.
+  if (holds(source, photoshop, PHOTOSHOP_PREFIX.length, photoshopHasLocation)) {
+    for (const segment of photoshop) drop(segment);
+  }
+  return edits;
+}
+
+function holds(
+  source: ByteSource,
+  segments: Segment[],
+  prefixBytes: number,
+  hasLocation: (block: Buffer) => boolean,
+): boolean {
+  if (segments.length === 0) return false;
+  const bytes = segments.reduce((sum, { length }) => sum + length, 0);
+  return bytes > METADATA_MAX_BYTES || hasLocation(joined(source, segments, prefixBytes));
+}
+
+/** What the segments hold behind their prefixes. */
+function joined(source: ByteSource, segments: Segment[], prefixBytes: number): Buffer {
+  const header = SEGMENT_HEADER_BYTES + prefixBytes;
+  return Buffer.concat(
+    segments.map(({ offset, length }) =>
+      source.read(offset + header, Math.max(0, length - header)),
+    ),
+  );
+}
+
+/** A segment with this Exif block: as short as can be (nothing for nothing), or filled to `length`. */
+function app1(tiff: Uint8Array, length: number | null): Uint8Array {
+  const payload = tiff.length > 0 ? Buffer.concat([EXIF_PREFIX, tiff]) : NOTHING;
+  const needed = SEGMENT_HEADER_BYTES + payload.length;
+  if (length === null && payload.length === 0) return NOTHING;
+  const segment = Buffer.alloc(length ?? needed);
+  segment.writeUInt16BE(0xffe1);
+  segment.writeUInt16BE(segment.length - 2, 2);
+  // A block too small to hold the orientation never held it.
+  if (needed <= segment.length) segment.set(payload, SEGMENT_HEADER_BYTES);
+  return segment;
+}

@@ -1,0 +1,124 @@
+import { crc32, inflateSync } from 'node:zlib';
+import type { Edit } from '../inspector.ts';
+import { type ByteSource, MalformedError } from './byte-source.ts';
+import { minimalExif, readExif, withoutPrefix } from './exif.ts';
+import { photoshopHasLocation } from './photoshop.ts';
+import { METADATA_MAX_BYTES, NOTHING, type Scan } from './scan.ts';
+import { iptcHasLocation, xmpHasLocation } from './xmp-iptc.ts';
+
+/** PNG (Third Edition), §5.3: chunks of a length, a type, the data and a CRC up to IEND. */
+
+const FIRST_CHUNK_OFFSET = 8;
+/** Length, type, CRC. */
+const CHUNK_FRAME_BYTES = 12;
+const KEYWORD_MAX_BYTES = 79;
+const XMP_KEYWORD = 'XML:com.adobe.xmp';
+/** Texts that ImageMagick, ExifTool and others name for what they hold. */
+const PLACE_KEYWORD = /gps|latitude|longitude|^(geo|location|city|state|country)\b/i;
+
+/** `offset` and `length` are those of the data. */
+export type Chunk = { type: string; offset: number; length: number };
+
+export function* pngChunks(source: ByteSource): Generator<Chunk> {
+  for (let at = FIRST_CHUNK_OFFSET; ; ) {
+    const length = source.read(at, 4).readUInt32BE();
+    const type = source.read(at + 4, 4).toString('latin1');
+    if (at + CHUNK_FRAME_BYTES + length > source.size) {
+      throw new MalformedError(`the chunk ${type} is cut short`);
+    }
+    yield { type, offset: at + 8, length };
+    if (type === 'IEND') return;
+    at += CHUNK_FRAME_BYTES + length;
+  }
+}
+
+export function scanPng(source: ByteSource): Scan {
+  const edits: Edit[] = [];
+  // APNG (PNG Third Edition, §4.9): what it announces and what it brings, whichever is more.
+  let announced = 0;
+  let brought = 0;
+  for (const chunk of pngChunks(source)) {
+    if (chunk.type === 'acTL' && chunk.length >= 4) {
+      announced = source.read(chunk.offset, 4).readUInt32BE();
+    } else if (chunk.type === 'fcTL') brought += 1;
+    const replacement = withoutLocation(source, chunk);
+    if (replacement === null) continue;
+    const offset = chunk.offset - 8;
+    edits.push({ offset, length: chunk.length + CHUNK_FRAME_BYTES, replacement });
+  }
+  return { edits, frames: announced > 0 ? Math.max(announced, brought) : 1 };
+}
+
+/** What takes the place of the chunk; null: it holds no location and stays. */
+function withoutLocation(source: ByteSource, { type, offset, length }: Chunk): Uint8Array | null {
+  if (type === 'eXIf') {
+    if (length > METADATA_MAX_BYTES) return NOTHING;
+    const { location, orientation } = readExif(withoutPrefix(source.read(offset, length)));
+    if (!location) return null;
+    return orientation === 1 ? NOTHING : pngChunk('eXIf', minimalExif(orientation));
+  }
+  if (type !== 'tEXt' && type !== 'zTXt' && type !== 'iTXt') return null;
+  const head = source.read(offset, Math.min(length, KEYWORD_MAX_BYTES + 1));
+  const keyword = head.toString('latin1').split('\0', 1)[0]!;
+  if (PLACE_KEYWORD.test(keyword)) return NOTHING;
+  const look = profileLook(keyword);
+  if (look === null) return null;
+  if (length > METADATA_MAX_BYTES) return NOTHING;
+  const text = textOf(type, source.read(offset, length).subarray(keyword.length + 1));
+  return text === null || look(text) ? NOTHING : null;
+}
+
+/** How a text of this keyword is searched; null: it is of no interest. */
+function profileLook(keyword: string): ((text: Buffer) => boolean) | null {
+  if (keyword === XMP_KEYWORD) return xmpHasLocation;
+  const name = /^Raw profile type (exif|app1|xmp|iptc|8bim)$/i.exec(keyword)?.[1];
+  if (!name) return null;
+  return (text) => {
+    const profile = rawProfile(text);
+    if (profile === null) return true;
+    if (profile.subarray(0, 4).equals(Buffer.from('8BIM'))) return photoshopHasLocation(profile);
+    if (profile[0] === 0x1c) return iptcHasLocation(profile);
+    const tiff = withoutPrefix(profile);
+    const isExif = tiff !== profile || /^(II\*\0|MM\0\*)/.test(tiff.toString('latin1', 0, 4));
+    return isExif ? readExif(tiff).location : xmpHasLocation(profile);
+  };
+}
+
+/** The text as bytes, inflated if need be; null when that fails or gives too much. */
+function textOf(type: string, rest: Buffer): Buffer | null {
+  if (type === 'tEXt') return rest;
+  // zTXt: method, text. iTXt: flag, method, language, 0, translated keyword, 0, text.
+  const compressed = type === 'zTXt' || rest[0] === 1;
+  let start = 1;
+  if (type === 'iTXt') {
+    const language = rest.indexOf(0, 2);
+    const translated = language < 0 ? -1 : rest.indexOf(0, language + 1);
+    if (translated < 0) return null;
+    start = translated + 1;
+  }
+  const text = rest.subarray(start);
+  if (!compressed) return text;
+  try {
+    return inflateSync(text, { maxOutputLength: METADATA_MAX_BYTES });
+  } catch {
+    return null;
+  }
+}
+
+/** ImageMagick's form: a line with the name, one with the length, then hexadecimal digits. */
+function rawProfile(text: Buffer): Buffer | null {
+  const parts = /^\s*[\w ]+\n\s*(\d+)\n([\da-fA-F\s]*)$/.exec(text.toString('latin1'));
+  if (!parts) return null;
+  const bytes = Buffer.from(parts[2]!.replaceAll(/\s/g, ''), 'hex');
+  return bytes.length > 0 && bytes.length === Number(parts[1]) ? bytes : null;
+}
+
+/** A whole chunk, its CRC right. */
+export function pngChunk(type: string, data: Uint8Array): Buffer {
+  const chunk = Buffer.alloc(CHUNK_FRAME_BYTES + data.length);
+  chunk.writeUInt32BE(data.length, 0);
+  chunk.write(type, 4, 'latin1');
+  chunk.set(data, 8);
+  chunk.writeUInt32BE(crc32(chunk.subarray(4, 8 + data.length)), 8 + data.length);
+  return chunk;
+}

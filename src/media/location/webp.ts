@@ -1,0 +1,78 @@
+import type { Edit } from '../inspector.ts';
+import { type ByteSource, MalformedError } from './byte-source.ts';
+import { EXIF_PREFIX, minimalExif, readExif, withoutPrefix } from './exif.ts';
+import { METADATA_MAX_BYTES, NOTHING, type Scan } from './scan.ts';
+import { xmpHasLocation } from './xmp-iptc.ts';
+
+/** RIFF chunks (RFC 9649, §2): four letters, a length, the payload, a zero if that is odd. */
+
+const RIFF_SIZE_OFFSET = 4;
+const FIRST_CHUNK_OFFSET = 12;
+const CHUNK_HEADER_BYTES = 8;
+const FLAG_EXIF = 0x08;
+const FLAG_XMP = 0x04;
+
+export function scanWebp(source: ByteSource): Scan {
+  const end = 8 + source.read(RIFF_SIZE_OFFSET, 4).readUInt32LE();
+  if (end > source.size) throw new MalformedError('the file ends before its RIFF chunk');
+  const edits: Edit[] = [];
+  let flags: { offset: number; value: number } | null = null;
+  let dropped = 0;
+  let frames = 0;
+  for (let at = FIRST_CHUNK_OFFSET; at + CHUNK_HEADER_BYTES <= end; ) {
+    const name = source.read(at, 4).toString('latin1');
+    const length = source.read(at + 4, 4).readUInt32LE();
+    const payload = at + CHUNK_HEADER_BYTES;
+    if (payload + length > end) throw new MalformedError(`the chunk ${name} is cut short`);
+    // Some writers leave out the last zero.
+    const whole = Math.min(CHUNK_HEADER_BYTES + length + (length % 2), end - at);
+    if (name === 'VP8X' && length > 0) flags = { offset: payload, value: source.byte(payload) };
+    if (name === 'ANMF') frames += 1;
+    const replacement = name === 'EXIF' ? withoutLocation(source, payload, length) : null;
+    if (replacement) {
+      edits.push({ offset: at, length: whole, replacement });
+      if (replacement.length === 0) dropped |= FLAG_EXIF;
+    } else if (name === 'XMP ' && xmpHolds(source, payload, length)) {
+      edits.push({ offset: at, length: whole, replacement: NOTHING });
+      dropped |= FLAG_XMP;
+    }
+    at += whole;
+  }
+  return { edits: edits.length > 0 ? withHeader(edits, end, flags, dropped) : [], frames };
+}
+
+/** What takes the place of the chunk; null: it holds no location and stays. */
+function withoutLocation(source: ByteSource, payload: number, length: number): Uint8Array | null {
+  if (length > METADATA_MAX_BYTES) return NOTHING;
+  const block = source.read(payload, length);
+  const tiff = withoutPrefix(block);
+  const { location, orientation } = readExif(tiff);
+  if (!location) return null;
+  if (orientation === 1) return NOTHING;
+  const kept = [tiff === block ? NOTHING : EXIF_PREFIX, minimalExif(orientation)];
+  const bytes = Buffer.concat([Buffer.from('EXIF\0\0\0\0', 'latin1'), ...kept]);
+  bytes.writeUInt32LE(bytes.length - CHUNK_HEADER_BYTES, 4);
+  return bytes;
+}
+
+function xmpHolds(source: ByteSource, payload: number, length: number): boolean {
+  return length > METADATA_MAX_BYTES || xmpHasLocation(source.read(payload, length));
+}
+
+/** The edits of the chunks, and of what is said about them at the head of the file. */
+function withHeader(
+  edits: Edit[],
+  end: number,
+  flags: { offset: number; value: number } | null,
+  dropped: number,
+): Edit[] {
+  const grown = edits.reduce((sum, edit) => sum + edit.replacement.length - edit.length, 0);
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(end - 8 + grown);
+  const header: Edit[] = [{ offset: RIFF_SIZE_OFFSET, length: 4, replacement: size }];
+  if (flags && dropped !== 0) {
+    const replacement = Buffer.from([flags.value & ~dropped]);
+    header.push({ offset: flags.offset, length: 1, replacement });
+  }
+  return [...header, ...edits].sort((one, other) => one.offset - other.offset);
+}

@@ -1,0 +1,116 @@
+import type {
+  Image,
+  ImageFields,
+  ImageFilter,
+  ImagePage,
+  ImagePatch,
+} from '../../contract/image.ts';
+import type { Call, ImageEvent } from '../../contract/storage.ts';
+import type { Theme, ThemeFields } from '../../contract/theme.ts';
+import type { ImageFacts } from '../../media/inspector.ts';
+
+/** A blob that is durable in the blob store, and what its inspection found. */
+export type Blob = ImageFacts & { sha256: string; size_bytes: number };
+
+/** Keeps a blob that no image refers to: bytes just accepted, or bytes given up a short while ago. */
+export type Lease = {
+  operation_id: string;
+  sha256: string;
+  source_sha256: string;
+  source_size_bytes: number;
+  expires_at: number;
+};
+
+/** A change of one image. The claimed content is found by the lease of the same operation. */
+export type ImageCommand =
+  | { operation: 'create_image'; fields: ImageFields & { id?: string }; content: Claim }
+  | {
+      operation: 'update_image';
+      image_id: string;
+      patch: ImagePatch;
+      whole: boolean;
+      if_version: number | null;
+    }
+  | { operation: 'delete_image'; image_id: string; if_version: number | null }
+  | { operation: 'restore_image'; image_id: string; if_version: number | null }
+  | { operation: 'replace_content'; image_id: string; if_sha256: string | null; content: Claim };
+
+export type ThemeCommand = { operation: 'put_theme'; name: string; fields: ThemeFields };
+export type Command = ImageCommand | ThemeCommand;
+
+/** `sha256` is of the bytes as they were sent. */
+export type Claim = { sha256: string; filename: string | null };
+
+export type Operation = {
+  operation_id: string;
+  /** Equal for equal payloads; tells a repetition from another use of the same id. */
+  fingerprint: string;
+  /** Milliseconds since the epoch; past it the command is not executed. */
+  deadline: number;
+};
+
+export type Written = {
+  /** The image, `{ theme, created }` of put_theme, or `{}` of delete_image. */
+  answer: unknown;
+  replayed: boolean;
+  /** What to publish; absent when nothing changed or the answer is an old one. */
+  event?: ImageEvent;
+};
+
+export type Usage = { images: number; blobs: number; bytes: number };
+
+/**
+ * Rows about images, blobs and themes. Every call is one transaction; a write is durable when it
+ * answers. All calls throw `ServiceError`: storage_unavailable, storage_full (writes),
+ * deadline_exceeded, overloaded; methods name the rest.
+ */
+export interface Catalog {
+  /** Deleted ones too; undefined when unknown or purged. */
+  findImage(imageId: string, call: Call): Promise<Image | undefined>;
+
+  /** Throws cursor_invalid; invalid_request when `q` holds no word; a query ends within a second. */
+  listImages(filter: ImageFilter, call: Call): Promise<ImagePage>;
+
+  /** In order of name. */
+  listThemes(call: Call): Promise<Theme[]>;
+
+  findBlob(sha256: string): Promise<Blob | undefined>;
+
+  /**
+   * Records a durable blob together with what keeps it. The same lease again is harmless.
+   * Throws operation_id_reused when the operation leases other bytes, storage_full when the bytes
+   * leased and not claimed pass their bound.
+   */
+  addLease(lease: Lease, blob: Blob, deadline: number): Promise<void>;
+
+  /** The blobs that lost it. */
+  dropLease(operationId: string): Promise<string[]>;
+
+  /** Every lease of bytes that were accepted and not claimed; the blobs that lost one. */
+  dropUploadLeases(): Promise<string[]>;
+
+  /**
+   * Executes a command exactly once for its operation: rows, search row, event, used lease and
+   * kept answer change together. Throws the codes that `Storage` names for the call.
+   */
+  write(command: Command, operation: Operation): Promise<Written>;
+
+  /** Removes images deleted before that time for good; their bytes stay leased. The blobs. */
+  purge(deletedBefore: number, limit: number): Promise<string[]>;
+
+  /** Forgets expired leases, answers and events. The blobs that lost a lease. */
+  expire(now: number, limit: number): Promise<string[]>;
+
+  /** Deletes the blob's row unless an image or a lease refers to it. Whether the row is gone. */
+  forgetBlob(sha256: string): Promise<boolean>;
+
+  /** A page of blobs in order of hash, for checks of the whole. */
+  blobsAfter(sha256: string, limit: number): Promise<Blob[]>;
+
+  /** Fails unless the catalog can be written. */
+  ping(call: Call): Promise<void>;
+
+  usage(): Promise<Usage>;
+
+  close(): Promise<void>;
+}

@@ -1,0 +1,36 @@
+import { DatabaseSync } from 'node:sqlite';
+import { ServiceError } from '../../../contract/errors.ts';
+import { storageFull, storageUnavailable } from '../../disk-fault.ts';
+
+/** Page cache of one connection. The operating system's cache holds what does not fit. */
+const CACHE_KIB = 32 * 1024;
+/** Pages of 4 KiB: a longer log makes fewer, larger checkpoints; its tail of 16 MB is kept. */
+const CHECKPOINT_PAGES = 4_000;
+const LOG_MAX_BYTES = 64 * 1024 * 1024;
+/** Another process has the catalog for moments only: `verify`, or a backup. */
+const BUSY_MS = 5_000;
+
+export function connect(path: string, access: 'write' | 'read'): DatabaseSync {
+  const db = new DatabaseSync(path, { readOnly: access === 'read', timeout: BUSY_MS });
+  if (access === 'write') {
+    db.exec(`pragma journal_mode = wal; pragma synchronous = full;
+      pragma wal_autocheckpoint = ${CHECKPOINT_PAGES};
+      pragma journal_size_limit = ${LOG_MAX_BYTES};`);
+  }
+  db.exec(`pragma cache_size = -${CACHE_KIB}; pragma temp_store = memory;`);
+  return db;
+}
+
+/** Primary result codes, https://sqlite.org/rescode.html */
+const FULL = 13;
+const AWAY = new Set([5, 6, 8, 10, 14]); // busy, locked, read-only, I/O error, cannot open
+
+/** What a failed statement means to a client; an error that is none passes unchanged. */
+export function catalogFault(error: unknown): unknown {
+  if (error instanceof ServiceError) return error;
+  const { errcode } = error as { errcode?: number };
+  if (errcode === undefined) return error;
+  const primary = errcode & 0xff;
+  if (primary === FULL) return storageFull(error);
+  return AWAY.has(primary) ? storageUnavailable(error) : error;
+}

@@ -1,0 +1,191 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { ServiceError } from '../../../contract/errors.ts';
+import type { ImageFilter, ImagePage } from '../../../contract/image.ts';
+import { PAGE_DEFAULT_ITEMS } from '../../../contract/limits.ts';
+import { decodeCursor, encodeCursor, type Position } from './cursor.ts';
+import { matchOf } from './match.ts';
+import { rowFilter } from './row-filter.ts';
+import { IMAGE_COLUMNS, type Row, toImage } from './rows.ts';
+import { SEARCH_ORIGIN } from './schema.ts';
+import { Statements } from './statements.ts';
+import { allThemes } from './themes.ts';
+import { Vocabulary } from './vocabulary.ts';
+
+/**
+ * Up to so many matches are gathered and sorted (about 6 ms). When there are more, one image in two
+ * hundred of a million matches, and a walk in the order of the sort fills a page sooner.
+ */
+const GATHER_MAX_ROWS = 5_000;
+
+type Order = { column: string; direction: 'asc' | 'desc'; index: string };
+const ORDERS: Record<'-updated_at' | 'name', Order> = {
+  '-updated_at': { column: 'updated_at', direction: 'desc', index: 'images_by_update' },
+  name: { column: 'name_key', direction: 'asc', index: 'images_by_name' },
+};
+
+/** What is asked of the tables: a filter, made ready. */
+type Query = {
+  filter: ImageFilter;
+  match: string;
+  themes: string[] | undefined;
+  /** Images with a seq between the two, neither included. */
+  above: number;
+  below: number;
+  position: Position | undefined;
+  limit: number;
+  deadline: number;
+};
+
+/** Lists and searches over the full-text tables; tokens.ts tells what they hold. */
+export class Lister {
+  readonly #db: DatabaseSync;
+  readonly #statements: Statements;
+  readonly #cursorKey: Uint8Array;
+  #vocabulary = new Vocabulary([]);
+  #vocabularyVersion = 0;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#statements = new Statements(db);
+    this.#cursorKey = this.#setting('cursor_key') as Uint8Array;
+  }
+
+  /** `deadline` in milliseconds since the epoch. */
+  list(filter: ImageFilter, deadline: number): ImagePage {
+    const limit = filter.limit ?? PAGE_DEFAULT_ITEMS;
+    const sort = filter.sort ?? '-created_at';
+    const query = this.#query(filter, limit + 1, deadline);
+    const rows =
+      sort === '-created_at' || sort === 'created_at'
+        ? this.#byCreation(query, sort === 'created_at')
+        : this.#byColumn(query, ORDERS[sort as keyof typeof ORDERS]);
+    const items = rows.slice(0, limit).map(toImage);
+    const last = rows.length > limit ? rows[limit - 1] : undefined;
+    if (!last) return { items, next_cursor: null };
+    const end = { key: last.sort_key ?? last.seq, seq: last.seq } as Position;
+    return { items, next_cursor: encodeCursor(end, filter, this.#cursorKey) };
+  }
+
+  #query(filter: ImageFilter, limit: number, deadline: number): Query {
+    const vocabulary = this.#currentVocabulary();
+    const families = filter.theme?.flatMap((theme) => vocabulary.familyOf(theme));
+    const themes = families && [...new Set(families)];
+    const match = matchOf(filter, themes, vocabulary, this.#statements);
+    const position =
+      filter.cursor === undefined
+        ? undefined
+        : decodeCursor(filter.cursor, filter, this.#cursorKey);
+    return { filter, match, themes, ...this.#span(filter), position, limit, deadline };
+  }
+
+  #byCreation({ filter, match, above, below, position, limit }: Query, ascending: boolean): Row[] {
+    const from = ascending ? Math.max(above, position?.seq ?? above) : above;
+    const to = ascending ? below : Math.min(below, position?.seq ?? below);
+    const sql = `select ${IMAGE_COLUMNS} ${matches(filter)}
+      order by s.rowid ${ascending ? 'desc' : 'asc'} limit ?`;
+    return this.#statements.all(sql, match, ...rowids(from, to), limit);
+  }
+
+  #byColumn(query: Query, order: Order): Row[] {
+    const { filter, match, above, below, position, limit } = query;
+    const count = this.#statements.get(
+      `select count(*) as count from
+         (select 1 from ${searchTable(filter)} as s where ${searched(filter)} limit ?)`,
+      match,
+      ...rowids(above, below),
+      GATHER_MAX_ROWS + 1,
+    )?.count as number;
+    if (count > GATHER_MAX_ROWS) return this.#walk(query, order);
+    const { column, direction } = order;
+    const sql = `select ${IMAGE_COLUMNS}, i.${column} as sort_key ${matches(filter)}
+      ${position ? `and ${past(order)}` : ''}
+      order by i.${column} ${direction}, i.seq ${direction} limit ?`;
+    const start = position ? [position.key, position.seq] : [];
+    return this.#statements.all(sql, match, ...rowids(above, below), ...start, limit);
+  }
+
+  #walk(query: Query, order: Order): Row[] {
+    const { filter, themes, above, below, position, limit, deadline } = query;
+    const { column, direction, index } = order;
+    const sql = `select ${IMAGE_COLUMNS}, i.${column} as sort_key
+      from images i indexed by ${index} join blobs b on b.id = i.blob
+      ${position ? `where ${past(order)}` : ''}
+      order by i.${column} ${direction}, i.seq ${direction}`;
+    const start = position ? [position.key, position.seq] : [];
+    const wanted = rowFilter(filter, themes);
+    const found: Row[] = [];
+    for (const row of this.#statements.iterate(sql, ...start)) {
+      if (Date.now() > deadline) throw tooSlow();
+      const seq = row.seq as number;
+      if (seq <= above || seq >= below || !wanted(row)) continue;
+      found.push(row);
+      if (found.length === limit) break;
+    }
+    return found;
+  }
+
+  /** seq rises with created_at, so a span of time is a span of seq. */
+  #span(filter: ImageFilter): { above: number; below: number } {
+    const span = { above: 0, below: SEARCH_ORIGIN };
+    if (filter.created_after !== undefined) {
+      const sql = `select seq from images where created_at <= ?
+        order by created_at desc, seq desc limit 1`;
+      const last = this.#statements.get(sql, milliseconds(filter.created_after).last);
+      span.above = (last?.seq as number) ?? span.above;
+    }
+    if (filter.created_before !== undefined) {
+      const sql = 'select seq from images where created_at >= ? order by created_at, seq limit 1';
+      const first = this.#statements.get(sql, milliseconds(filter.created_before).next);
+      span.below = (first?.seq as number) ?? span.below;
+    }
+    return span;
+  }
+
+  #currentVocabulary(): Vocabulary {
+    const version = this.#setting('vocabulary_version') as number;
+    if (version !== this.#vocabularyVersion) {
+      this.#vocabulary = new Vocabulary(allThemes(this.#db));
+      this.#vocabularyVersion = version;
+    }
+    return this.#vocabulary;
+  }
+
+  #setting(name: string): unknown {
+    return this.#statements.get('select value from settings where name = ?', name)?.value;
+  }
+}
+
+function searchTable(filter: ImageFilter): string {
+  return filter.deleted ? 'search_deleted' : 'search_live';
+}
+
+/** Numbers are bound as REAL, for which FTS5 would ignore the bounds and scan: hence the casts. */
+function searched(filter: ImageFilter): string {
+  return `${searchTable(filter)} match ?
+    and s.rowid > cast(? as integer) and s.rowid < cast(? as integer)`;
+}
+
+function matches(filter: ImageFilter): string {
+  return `from ${searchTable(filter)} as s
+    join images i on i.seq = ${SEARCH_ORIGIN} - s.rowid join blobs b on b.id = i.blob
+    where ${searched(filter)}`;
+}
+
+function rowids(above: number, below: number): [number, number] {
+  return [SEARCH_ORIGIN - below, SEARCH_ORIGIN - above];
+}
+
+function past({ column, direction }: Order): string {
+  return `(i.${column}, i.seq) ${direction === 'asc' ? '>' : '<'} (?, ?)`;
+}
+
+/** The last whole millisecond up to a time, and the first from it on; `Date` drops what is finer. */
+function milliseconds(time: string): { last: number; next: number } {
+  const last = Date.parse(time);
+  return { last, next: /\.\d{3}\d*[1-9]/.test(time) ? last + 1 : last };
+}
+
+export function tooSlow(): ServiceError {
+  const message = 'The list took too long and was stopped; narrow it with more filters.';
+  return new ServiceError('deadline_exceeded', message);
+}

@@ -1,0 +1,93 @@
+import { invalid } from '../../../contract/check.ts';
+import type { ImageFilter } from '../../../contract/image.ts';
+import { SEARCH_MAX_WORDS, SEARCH_PREFIX_MIN_CHARACTERS } from '../../../contract/limits.ts';
+import type { Statements } from './statements.ts';
+import { ANY, facet, sideAtLeast, wordsOf } from './tokens.ts';
+import type { Vocabulary } from './vocabulary.ts';
+
+/** A beginning that at most so many known words have is searched as those words (about 10 ms). */
+const PREFIX_MAX_WORDS = 300;
+/** Beginnings of this length and shorter have an index of their own in the full-text tables. */
+const PREFIX_INDEXED_CHARACTERS = 3;
+
+/** Alternatives, of which one must match: tokens quoted for FTS5. */
+type Group = string[];
+
+/**
+ * A filter as one full-text query. `themes` are those that the filter's names stand for.
+ * Throws invalid_request when `q` holds no word, or too many.
+ */
+export function matchOf(
+  filter: ImageFilter,
+  themes: readonly string[] | undefined,
+  vocabulary: Vocabulary,
+  statements: Statements,
+): string {
+  const groups = facetGroups(filter, themes);
+  if (filter.q !== undefined) groups.push(...wordGroups(filter.q, vocabulary, statements));
+  if (groups.length === 0) groups.push([quoted(ANY)]);
+  return groups.map((group) => `(${group.join(' OR ')})`).join(' AND ');
+}
+
+function facetGroups(filter: ImageFilter, themes: readonly string[] | undefined): Group[] {
+  const alternatives: [string, readonly string[] | undefined][] = [
+    ['theme', themes],
+    ['type', filter.type],
+    ['subtype', filter.subtype],
+    ['source_type', filter.source_type],
+    ['source_id', filter.source_id],
+    ['owner', filter.owner],
+    ['visibility', filter.visibility],
+    ['format', filter.format],
+    ...(filter.tag ?? []).map((tag): [string, string[]] => ['tag', [tag]]),
+    ...Object.entries(filter.attr ?? {}).map(([key, values]): [string, string[]] => [
+      `attr.${key}`,
+      values,
+    ]),
+  ];
+  const groups: Group[] = [];
+  for (const [name, values] of alternatives) {
+    if (values) groups.push(values.map((value) => quoted(facet(name, value))));
+  }
+  for (const side of ['width', 'height'] as const) {
+    const min = filter[`min_${side}`] ?? 1;
+    if (min > 1) groups.push(sideAtLeast(side, min).map(quoted));
+  }
+  return groups;
+}
+
+/** Each word stands in the row, or names or means the row's theme; the last may be a beginning. */
+function wordGroups(q: string, vocabulary: Vocabulary, statements: Statements): Group[] {
+  const searched = wordsOf(q);
+  if (searched.length === 0) {
+    throw invalid([{ field: 'q', message: 'must contain a letter or a digit' }]);
+  }
+  if (searched.length > SEARCH_MAX_WORDS) {
+    throw invalid([{ field: 'q', message: `must be up to ${SEARCH_MAX_WORDS} words` }]);
+  }
+  return searched.map((word, index) => {
+    const last = index === searched.length - 1;
+    const prefix = last && [...word].length >= SEARCH_PREFIX_MIN_CHARACTERS;
+    const themes = vocabulary.themesOfWord(word, prefix).map((theme) => facet('theme', theme));
+    return [...(prefix ? beginnings(word, statements) : [quoted(word)]), ...themes.map(quoted)];
+  });
+}
+
+/**
+ * A beginning without an index is gathered whole by FTS5 before the first match is known; as a
+ * choice of words it is walked, and the walk ends with the page.
+ */
+function beginnings(start: string, statements: Statements): Group {
+  if ([...start].length > PREFIX_INDEXED_CHARACTERS) {
+    const sql = 'select word from words where word >= ? and word < ? limit ?';
+    const words = statements.all(sql, start, `${start}\u{10ffff}`, PREFIX_MAX_WORDS + 1);
+    if (words.length === 0) return [quoted(start)];
+    if (words.length <= PREFIX_MAX_WORDS) return words.map(({ word }) => quoted(word as string));
+  }
+  return [`${quoted(start)} *`];
+}
+
+/** Tokens hold letters, digits and colons only. */
+function quoted(token: string): string {
+  return `"${token}"`;
+}

@@ -1,0 +1,28 @@
+import type { ErrorData } from '../../../contract/errors.ts';
+import type { Lister } from './lister.ts';
+import type { Reader } from './reader.ts';
+import type { Upkeep } from './upkeep.ts';
+import type { Writer } from './writer.ts';
+
+/** What the catalog asks of its threads. Arguments and answers are plain values. */
+
+/** Calls that change rows, answered by the one writing thread after a durable commit. */
+export type WriteCalls = Pick<Writer, 'execute'> &
+  Pick<
+    Upkeep,
+    'addLease' | 'dropLease' | 'dropUploadLeases' | 'purge' | 'expire' | 'forgetBlob' | 'touch'
+  >;
+
+/** Calls that only read, answered by any reading thread. */
+export type ReadCalls = Pick<Lister, 'list'> &
+  Pick<Reader, 'findImage' | 'listThemes' | 'findBlob' | 'blobsAfter' | 'usage'>;
+
+/** Ends the thread after what it has begun. */
+export const CLOSE = 'close';
+
+export type Asked = { id: number; call: string; values: unknown[] };
+export type Answered =
+  | { id: number; value: unknown }
+  | { id: number; error: ErrorData; cause?: string };
+
+export type WorkerSettings = { path: string; access: 'write' | 'read' };

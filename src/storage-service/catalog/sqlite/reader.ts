@@ -1,0 +1,48 @@
+import type { DatabaseSync } from 'node:sqlite';
+import type { Image } from '../../../contract/image.ts';
+import type { Theme } from '../../../contract/theme.ts';
+import type { Blob, Usage } from '../catalog.ts';
+import { BLOB_COLUMNS, IMAGE_COLUMNS, toBlob, toImage } from './rows.ts';
+import { Statements } from './statements.ts';
+import { allThemes } from './themes.ts';
+
+/** Rows looked up by their keys. */
+export class Reader {
+  readonly #db: DatabaseSync;
+  readonly #statements: Statements;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#statements = new Statements(db);
+  }
+
+  findImage(imageId: string): Image | undefined {
+    const sql = `select ${IMAGE_COLUMNS} from images i join blobs b on b.id = i.blob
+      where i.id = ?`;
+    const row = this.#statements.get(sql, imageId);
+    return row && toImage(row);
+  }
+
+  listThemes(): Theme[] {
+    return allThemes(this.#db);
+  }
+
+  findBlob(sha256: string): Blob | undefined {
+    const row = this.#statements.get(
+      `select ${BLOB_COLUMNS} from blobs b where b.sha256 = ?`,
+      sha256,
+    );
+    return row && toBlob(row);
+  }
+
+  blobsAfter(sha256: string, limit: number): Blob[] {
+    const sql = `select ${BLOB_COLUMNS} from blobs b where b.sha256 > ? order by b.sha256 limit ?`;
+    return this.#statements.all(sql, sha256, limit).map(toBlob);
+  }
+
+  usage(): Usage {
+    const sql = `select (select count(*) from images) as images, count(*) as blobs,
+      coalesce(sum(size_bytes), 0) as bytes from blobs`;
+    return this.#statements.get(sql) as Usage;
+  }
+}

@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
+import { SEED_THEMES } from '../../../contract/theme.ts';
+
+/**
+ * `seq` is the order of creation: it rises with created_at. Times are milliseconds since the epoch.
+ *
+ * Keys that rise with time keep a commit to few pages; where a key is random (a hash, an id of a
+ * client's making) it stands in a narrow index and not in the row's own tree.
+ *
+ * The full-text tables: rowid is SEARCH_ORIGIN - seq, because FTS5 walks upwards several times
+ * faster than downwards and newest first is what is asked for. Deleted images have a table of
+ * their own, so that no query pays for telling them apart.
+ */
+export const SEARCH_ORIGIN = 2 ** 32;
+
+const searchTable = (name: string) => `
+create virtual table ${name} using fts5 (
+  tokens, content = '', contentless_delete = 1, detail = none,
+  prefix = '2 3', tokenize = "ascii tokenchars ':'"
+);`;
+
+const VERSION_1 = `
+create table blobs (
+  id integer primary key,
+  sha256 text not null unique,
+  size_bytes integer not null,
+  media_type text not null,
+  width integer not null,
+  height integer not null,
+  pages integer not null,
+  placeholder text not null,
+  palette text not null
+);
+
+create table images (
+  seq integer primary key,
+  id text not null unique,
+  type text not null,
+  subtype text,
+  name text not null,
+  name_key text not null,
+  description text,
+  theme text not null,
+  tags text not null,
+  attributes text not null,
+  source_type text,
+  source_id text,
+  owner text,
+  visibility text not null,
+  blob integer not null references blobs (id),
+  source_sha256 text not null,
+  filename text,
+  version integer not null,
+  created_at integer not null,
+  updated_at integer not null,
+  deleted_at integer
+);
+create index images_by_blob on images (blob);
+create index images_by_creation on images (created_at);
+create index images_by_update on images (updated_at);
+create index images_by_name on images (name_key);
+create index images_deleted on images (deleted_at) where deleted_at is not null;
+${searchTable('search_live')}
+${searchTable('search_deleted')}
+create table words (word text primary key) without rowid;
+
+create table themes (
+  name text primary key,
+  display_name text not null,
+  description text,
+  parent text,
+  synonyms text not null,
+  image_count integer not null default 0
+) without rowid;
+create trigger theme_gains after insert on images when new.deleted_at is null begin
+  update themes set image_count = image_count + 1 where name = new.theme;
+end;
+create trigger theme_loses after delete on images when old.deleted_at is null begin
+  update themes set image_count = image_count - 1 where name = old.theme;
+end;
+create trigger theme_changes after update of theme, deleted_at on images
+when new.theme <> old.theme or (new.deleted_at is null) <> (old.deleted_at is null) begin
+  update themes set image_count = image_count - (old.deleted_at is null) where name = old.theme;
+  update themes set image_count = image_count + (new.deleted_at is null) where name = new.theme;
+end;
+
+create table leases (
+  operation_id text primary key,
+  blob integer not null references blobs (id),
+  source_sha256 text not null,
+  source_size_bytes integer not null,
+  claimed integer not null,
+  expires_at integer not null
+) without rowid;
+create index leases_by_blob on leases (blob);
+create index leases_by_expiry on leases (expires_at);
+
+create table operations (
+  seq integer primary key,
+  operation_id text not null unique,
+  fingerprint text not null,
+  answer text not null,
+  expires_at integer not null
+);
+create index operations_by_expiry on operations (expires_at);
+
+create table events (
+  seq integer primary key,
+  message_id text not null,
+  event_type text not null,
+  data text not null,
+  created_at integer not null
+);
+
+create table settings (name text primary key, value any) without rowid;
+`;
+
+/** Each brings a catalog from its index to the next version; none is ever changed or removed. */
+const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [
+  (db) => {
+    db.exec(VERSION_1);
+    const setting = db.prepare('insert into settings values (?, ?)');
+    setting.run('cursor_key', randomBytes(32));
+    setting.run('vocabulary_version', 1);
+    const theme = db.prepare(
+      'insert into themes (name, display_name, parent, synonyms) values (?, ?, ?, ?)',
+    );
+    for (const { name, display_name, parent, synonyms } of SEED_THEMES) {
+      theme.run(name, display_name, parent, JSON.stringify(synonyms));
+    }
+  },
+];
+
+/** Brings the catalog to this version's schema, wholly or not at all; refuses a newer one. */
+export function migrate(db: DatabaseSync): void {
+  const { user_version: found } = db.prepare('pragma user_version').get() as {
+    user_version: number;
+  };
+  if (found > MIGRATIONS.length) {
+    throw new Error(
+      `The catalog has schema version ${found}; this release knows up to ${MIGRATIONS.length}. Run the newer release, or restore an older backup.`,
+    );
+  }
+  for (const [index, migration] of MIGRATIONS.entries()) {
+    if (index < found) continue;
+    db.exec('begin immediate');
+    try {
+      migration(db);
+      db.exec(`pragma user_version = ${index + 1}`);
+      db.exec('commit');
+    } catch (error) {
+      if (db.isTransaction) db.exec('rollback');
+      throw error;
+    }
+  }
+}

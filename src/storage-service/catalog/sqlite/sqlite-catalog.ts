@@ -1,0 +1,119 @@
+import { ServiceError } from '../../../contract/errors.ts';
+import type { Image, ImageFilter, ImagePage } from '../../../contract/image.ts';
+import {
+  QUERY_DEADLINE_MS,
+  READ_DEADLINE_MS,
+  WRITE_DEADLINE_MS,
+} from '../../../contract/limits.ts';
+import type { Call } from '../../../contract/storage.ts';
+import type { Theme } from '../../../contract/theme.ts';
+import type { Blob, Catalog, Command, Lease, Operation, Usage, Written } from '../catalog.ts';
+import { CatalogThread } from './catalog-thread.ts';
+import { tooSlow } from './lister.ts';
+import type { ReadCalls, WriteCalls } from './messages.ts';
+
+/** Two, so that one slow search does not hold up the rest; as many as a small machine has cores. */
+const READERS = 2;
+
+/** The catalog in one SQLite file: a thread that writes, and threads that read beside it. */
+export class SqliteCatalog implements Catalog {
+  readonly #writer: CatalogThread;
+  readonly #readers: readonly CatalogThread[];
+
+  private constructor(writer: CatalogThread, readers: readonly CatalogThread[]) {
+    this.#writer = writer;
+    this.#readers = readers;
+  }
+
+  /** Makes or migrates the file. Throws when its schema is newer than this release. */
+  static async open(path: string): Promise<SqliteCatalog> {
+    const writer = await CatalogThread.start({ path, access: 'write' });
+    const reader = () => CatalogThread.start({ path, access: 'read' });
+    return new SqliteCatalog(writer, await Promise.all(Array.from({ length: READERS }, reader)));
+  }
+
+  findImage(imageId: string, { deadline }: Call): Promise<Image | undefined> {
+    return this.#read('findImage', [imageId], deadline);
+  }
+
+  listImages(filter: ImageFilter, call: Call): Promise<ImagePage> {
+    const deadline = Math.min(call.deadline, Date.now() + QUERY_DEADLINE_MS);
+    return this.#read('list', [filter, deadline], deadline);
+  }
+
+  listThemes({ deadline }: Call): Promise<Theme[]> {
+    return this.#read('listThemes', [], deadline);
+  }
+
+  findBlob(sha256: string): Promise<Blob | undefined> {
+    return this.#read('findBlob', [sha256]);
+  }
+
+  addLease(lease: Lease, blob: Blob, deadline: number): Promise<void> {
+    return this.#write('addLease', [lease, blob], deadline);
+  }
+
+  dropLease(operationId: string): Promise<string[]> {
+    return this.#write('dropLease', [operationId]);
+  }
+
+  dropUploadLeases(): Promise<string[]> {
+    return this.#write('dropUploadLeases', []);
+  }
+
+  write(command: Command, operation: Operation): Promise<Written> {
+    return this.#write('execute', [command, operation], operation.deadline);
+  }
+
+  purge(deletedBefore: number, limit: number): Promise<string[]> {
+    return this.#write('purge', [deletedBefore, limit]);
+  }
+
+  expire(now: number, limit: number): Promise<string[]> {
+    return this.#write('expire', [now, limit]);
+  }
+
+  forgetBlob(sha256: string): Promise<boolean> {
+    return this.#write('forgetBlob', [sha256]);
+  }
+
+  blobsAfter(sha256: string, limit: number): Promise<Blob[]> {
+    return this.#read('blobsAfter', [sha256, limit]);
+  }
+
+  ping({ deadline }: Call): Promise<void> {
+    return this.#write('touch', [], deadline);
+  }
+
+  usage(): Promise<Usage> {
+    return this.#read('usage', []);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#readers.map((reader) => reader.stop()));
+    await this.#writer.stop();
+  }
+
+  #read<T>(
+    call: keyof ReadCalls,
+    values: unknown[],
+    deadline = Date.now() + READ_DEADLINE_MS,
+  ): Promise<T> {
+    const [first, second] = this.#readers as [CatalogThread, CatalogThread];
+    return (second.waiting < first.waiting ? second : first).ask(call, values, deadline, tooSlow);
+  }
+
+  #write<T>(
+    call: keyof WriteCalls,
+    values: unknown[],
+    deadline = Date.now() + WRITE_DEADLINE_MS,
+  ): Promise<T> {
+    return this.#writer.ask(call, values, deadline, outcomeUnknown);
+  }
+}
+
+function outcomeUnknown(): ServiceError {
+  const message =
+    'The deadline passed while the change was being made; repeat it with the same Idempotency-Key to learn its outcome.';
+  return new ServiceError('outcome_unknown', message);
+}

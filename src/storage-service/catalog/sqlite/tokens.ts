@@ -1,0 +1,108 @@
+import { hash } from 'node:crypto';
+import { FORMATS, type Image, type ImageContent, MEDIA_TYPES } from '../../../contract/image.ts';
+
+/**
+ * One full-text column holds two kinds of token for each image: its words, and its facets. A facet
+ * is a fact to filter by, such as theme = horror, made into one token, so that any mix of filters
+ * and words is a single full-text query, which walks the newest matches and stops after a page.
+ *
+ * A facet starts with ':::', which no word contains; equal starts also keep the facets out of the
+ * prefix indexes, which then hold one entry for all of them.
+ */
+
+/** Longer words are cut, in rows and in queries alike. */
+const WORD_MAX_CHARACTERS = 64;
+/** 16 hexadecimal digits of SHA-256: two different facts of a million images collide never. */
+const FACET_HEX_DIGITS = 16;
+/** A side has 16 bits, taken four at a time. */
+const RANGE_STEP_BITS = 4;
+const RANGE_BITS = 16;
+
+const NOT_WORD = /[^\p{L}\p{N}]+/u;
+
+/** Words of a text without case and accents, in order, once each. */
+export function wordsOf(text: string): string[] {
+  const folded = text
+    .normalize('NFKD')
+    .replace(/\p{M}+/gu, '')
+    .toLowerCase();
+  const words = folded.split(NOT_WORD).filter((word) => word !== '');
+  return [...new Set(words.map((word) => [...word].slice(0, WORD_MAX_CHARACTERS).join('')))];
+}
+
+/** The token of one fact. Names and values are any text. */
+export function facet(name: string, value: string): string {
+  return `:::${hash('sha256', `${name}\0${value}`, 'hex').slice(0, FACET_HEX_DIGITS)}`;
+}
+
+/** Stands in every row. */
+export const ANY = ':::any';
+
+/** Words that find an image. */
+export function imageWords(image: Image): string[] {
+  const texts = [image.name, image.description ?? '', image.theme, ...image.tags];
+  for (const value of Object.values(image.attributes).flat()) {
+    if (typeof value === 'string' || typeof value === 'number') texts.push(String(value));
+  }
+  return wordsOf(texts.join(' '));
+}
+
+/** Facets that find an image. */
+export function imageFacets(image: Image): string[] {
+  const facts: [string, string | null][] = [
+    ['type', image.type],
+    ['subtype', image.subtype],
+    ['theme', image.theme],
+    ['source_type', image.source_type],
+    ['source_id', image.source_id],
+    ['owner', image.owner],
+    ['visibility', image.visibility],
+    ['format', formatName(image.content)],
+    ...image.tags.map((tag): [string, string] => ['tag', tag]),
+  ];
+  for (const [key, value] of Object.entries(image.attributes)) {
+    for (const scalar of [value].flat()) facts.push([`attr.${key}`, String(scalar)]);
+  }
+  const tokens = new Set([ANY]);
+  for (const [name, value] of facts) {
+    if (value !== null) tokens.add(facet(name, value));
+  }
+  for (const token of sideTokens('width', image.content.width)) tokens.add(token);
+  for (const token of sideTokens('height', image.content.height)) tokens.add(token);
+  return [...tokens];
+}
+
+function formatName(content: ImageContent): string {
+  return FORMATS.find((format) => MEDIA_TYPES[format] === content.media_type) ?? '';
+}
+
+/**
+ * Ranges by a trie, as in Lucene's numeric fields: a value carries a token for each of its binary
+ * prefixes, and a range is the union of a few prefixes. 0x1234 carries 1, 12, 123 and 1234.
+ */
+function sideTokens(side: 'width' | 'height', value: number): string[] {
+  const tokens: string[] = [];
+  for (let shift = 0; shift < RANGE_BITS; shift += RANGE_STEP_BITS) {
+    tokens.push(sideToken(side, shift, value >> shift));
+  }
+  return tokens;
+}
+
+/** Tokens of which every value ≥ `min` has exactly one, and no smaller value has any. */
+export function sideAtLeast(side: 'width' | 'height', min: number): string[] {
+  const tokens: string[] = [];
+  const fanOut = 1 << RANGE_STEP_BITS;
+  let from = min;
+  for (let shift = 0; shift < RANGE_BITS; shift += RANGE_STEP_BITS) {
+    // The siblings from here to the end of this parent; the parents after it are next.
+    const end = (Math.floor((from - 1) / fanOut) + 1) * fanOut;
+    const last = shift + RANGE_STEP_BITS >= RANGE_BITS ? fanOut : end;
+    for (let prefix = from; prefix < last; prefix++) tokens.push(sideToken(side, shift, prefix));
+    from = end / fanOut;
+  }
+  return tokens;
+}
+
+function sideToken(side: string, shift: number, prefix: number): string {
+  return `:::${side}${shift}x${prefix.toString(16)}`;
+}

@@ -1,0 +1,125 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { ServiceError } from '../../../contract/errors.ts';
+import type { Blob, Lease } from '../catalog.ts';
+import type { Row } from './rows.ts';
+import { Statements } from './statements.ts';
+import { operationIdReused, type Writer } from './writer.ts';
+
+/** Bytes sent and never claimed: what a misbehaving client can fill the disk with. */
+const UNCLAIMED_MAX_BYTES = 1024 ** 3;
+/** Events are kept for readers that come back; see docs/message-hub.md. */
+const EVENT_KEPT_MS = 24 * 60 * 60 * 1000;
+
+/** Blobs and what keeps them. Like the Writer's, its calls run within a transaction of the caller. */
+export class Upkeep {
+  readonly #statements: Statements;
+  readonly #writer: Writer;
+
+  constructor(db: DatabaseSync, writer: Writer) {
+    this.#statements = new Statements(db);
+    this.#writer = writer;
+  }
+
+  addLease(lease: Lease, blob: Blob): void {
+    const { operation_id, source_sha256, source_size_bytes, expires_at } = lease;
+    const held = this.#statements.get(
+      'select source_sha256 from leases where operation_id = ?',
+      operation_id,
+    );
+    if (held && held.source_sha256 !== source_sha256) throw operationIdReused();
+    if (!held) this.#requireRoom(source_size_bytes);
+    this.#statements.run(
+      `insert into leases values (?, ?, ?, ?, 0, ?)
+       on conflict (operation_id) do update set expires_at = excluded.expires_at`,
+      operation_id,
+      this.#blobId(blob),
+      source_sha256,
+      source_size_bytes,
+      expires_at,
+    );
+  }
+
+  dropLease(operationId: string): string[] {
+    return this.#dropLeases('operation_id = ?', operationId);
+  }
+
+  dropUploadLeases(): string[] {
+    return this.#dropLeases('claimed = 0 and ? = 0', 0);
+  }
+
+  purge(deletedBefore: number, limit: number): string[] {
+    this.#writer.index();
+    const rows = this.#statements.all(
+      `select i.seq, i.blob, b.sha256 from images i join blobs b on b.id = i.blob
+       where i.deleted_at is not null and i.deleted_at < ? order by i.deleted_at limit ?`,
+      deletedBefore,
+      limit,
+    );
+    for (const { seq, blob } of rows) {
+      this.#writer.unindex(seq as number, true);
+      this.#statements.run('delete from images where seq = ?', seq as number);
+      this.#writer.retain(blob as number, Date.now());
+    }
+    return rows.map(({ sha256 }) => sha256 as string);
+  }
+
+  expire(now: number, limit: number): string[] {
+    this.#statements.run(
+      `delete from operations where seq in
+         (select seq from operations where expires_at < ? limit ?)`,
+      now,
+      limit,
+    );
+    this.#statements.run(
+      'delete from events where seq in (select seq from events where created_at < ? limit ?)',
+      now - EVENT_KEPT_MS,
+      limit,
+    );
+    return this.#dropLeases(
+      'operation_id in (select operation_id from leases where expires_at < ? limit ?)',
+      now,
+      limit,
+    );
+  }
+
+  forgetBlob(sha256: string): boolean {
+    const blob = this.#statements.get('select id from blobs where sha256 = ?', sha256)?.id;
+    if (blob === undefined) return true;
+    const kept = this.#statements.get(
+      `select exists (select 1 from images where blob = ?1)
+         or exists (select 1 from leases where blob = ?1) as kept`,
+      blob,
+    )?.kept;
+    if (kept) return false;
+    this.#statements.run('delete from blobs where id = ?', blob);
+    return true;
+  }
+
+  /** Writes what is there already, and so proves that it can. */
+  touch(): void {
+    this.#statements.run(`update settings set value = value where name = 'vocabulary_version'`);
+  }
+
+  #requireRoom(bytes: number): void {
+    const sql = 'select coalesce(sum(source_size_bytes), 0) as bytes from leases where claimed = 0';
+    const unclaimed = this.#statements.get(sql)?.bytes as number;
+    if (unclaimed + bytes <= UNCLAIMED_MAX_BYTES) return;
+    const message = 'Too many bytes were sent that no image claimed yet; try again later.';
+    throw new ServiceError('storage_full', message);
+  }
+
+  #blobId(blob: Blob): number {
+    const known = this.#statements.get('select id from blobs where sha256 = ?', blob.sha256);
+    if (known) return known.id as number;
+    const row: Row = { ...blob, palette: JSON.stringify(blob.palette) };
+    const names = Object.keys(row);
+    const sql = `insert into blobs (${names.join(', ')}) values (${names.map(() => '?').join(', ')})`;
+    return this.#statements.run(sql, ...Object.values(row));
+  }
+
+  #dropLeases(condition: string, ...values: (string | number)[]): string[] {
+    const sql = `delete from leases where ${condition}
+      returning (select sha256 from blobs where id = leases.blob) as sha256`;
+    return this.#statements.all(sql, ...values).map(({ sha256 }) => sha256 as string);
+  }
+}

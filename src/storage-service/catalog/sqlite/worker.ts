@@ -1,0 +1,132 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { parentPort, workerData } from 'node:worker_threads';
+import { ServiceError, toServiceError } from '../../../contract/errors.ts';
+import { catalogFault, connect } from './connection.ts';
+import { Lister } from './lister.ts';
+import {
+  type Answered,
+  type Asked,
+  CLOSE,
+  type ReadCalls,
+  type WorkerSettings,
+  type WriteCalls,
+} from './messages.ts';
+import { Reader } from './reader.ts';
+import { migrate } from './schema.ts';
+import { Upkeep } from './upkeep.ts';
+import { Writer } from './writer.ts';
+
+/**
+ * A thread of the SqliteCatalog. node:sqlite blocks the thread that calls it, for a quarter of a
+ * second when the disk is busy, so it must not be the one that serves requests.
+ *
+ * Writes that wait while a commit is under way share the next one: a commit costs a sync of the
+ * disk, however much it holds.
+ */
+
+/** Bounds how long the first write of a group waits for the last. */
+const GROUP_MAX_CALLS = 64;
+
+const port = parentPort!;
+const { path, access } = workerData as WorkerSettings;
+const db = connect(path, access);
+
+if (access === 'write') serveWrites(db);
+else serveReads(db);
+port.postMessage('ready');
+
+function serveReads(db: DatabaseSync): void {
+  const lister = new Lister(db);
+  const reader = new Reader(db);
+  const calls: ReadCalls = {
+    list: (filter, deadline) => lister.list(filter, deadline),
+    findImage: (imageId) => reader.findImage(imageId),
+    listThemes: () => reader.listThemes(),
+    findBlob: (sha256) => reader.findBlob(sha256),
+    blobsAfter: (sha256, limit) => reader.blobsAfter(sha256, limit),
+    usage: () => reader.usage(),
+  };
+  port.on('message', (asked: Asked | typeof CLOSE) => {
+    if (asked === CLOSE) return close();
+    try {
+      port.postMessage({ id: asked.id, value: run(calls, asked) } satisfies Answered);
+    } catch (error) {
+      port.postMessage(refusal(asked.id, error));
+    }
+  });
+}
+
+function serveWrites(db: DatabaseSync): void {
+  migrate(db);
+  const writer = new Writer(db);
+  const upkeep = new Upkeep(db, writer);
+  const calls: WriteCalls = {
+    execute: (command, operation) => writer.execute(command, operation),
+    addLease: (lease, blob) => upkeep.addLease(lease, blob),
+    dropLease: (operationId) => upkeep.dropLease(operationId),
+    dropUploadLeases: () => upkeep.dropUploadLeases(),
+    purge: (deletedBefore, limit) => upkeep.purge(deletedBefore, limit),
+    expire: (now, limit) => upkeep.expire(now, limit),
+    forgetBlob: (sha256) => upkeep.forgetBlob(sha256),
+    touch: () => upkeep.touch(),
+  };
+  const waiting: Asked[] = [];
+  let closing = false;
+  port.on('message', (asked: Asked | typeof CLOSE) => {
+    if (asked === CLOSE) closing = true;
+    else waiting.push(asked);
+    // After all messages that came together; those that come during a commit wait for the next.
+    if (closing || waiting.length === 1) setImmediate(commitGroups);
+  });
+
+  function commitGroups(): void {
+    const group = waiting.splice(0, GROUP_MAX_CALLS);
+    if (group.length > 0) for (const answer of commit(group)) port.postMessage(answer);
+    if (waiting.length > 0) setImmediate(commitGroups);
+    else if (closing) close();
+  }
+
+  function commit(group: Asked[]): Answered[] {
+    try {
+      db.exec('begin immediate');
+      const answers = group.map(execute);
+      writer.index();
+      db.exec('commit');
+      return answers;
+    } catch (error) {
+      if (db.isTransaction) db.exec('rollback');
+      writer.undone('transaction');
+      return group.map(({ id }) => refusal(id, error));
+    }
+  }
+
+  function execute(asked: Asked): Answered {
+    db.exec('savepoint command');
+    try {
+      const value = run(calls, asked);
+      db.exec('release command');
+      return value instanceof ServiceError ? refusal(asked.id, value) : { id: asked.id, value };
+    } catch (error) {
+      // A full disk undoes the whole transaction at once, and with it every command of the group.
+      if (!db.isTransaction) throw error;
+      db.exec('rollback to command; release command');
+      writer.undone('command');
+      return refusal(asked.id, error);
+    }
+  }
+}
+
+function close(): void {
+  if (db.isOpen) db.close();
+  port.close();
+}
+
+function run(calls: object, { call, values }: Asked): unknown {
+  return (calls as Record<string, (...values: unknown[]) => unknown>)[call]?.(...values);
+}
+
+function refusal(id: number, error: unknown): Answered {
+  const fault = toServiceError(catalogFault(error));
+  const cause = fault.cause instanceof Error ? fault.cause.stack : undefined;
+  return { id, error: fault.toData(), ...(cause !== undefined && { cause }) };
+}

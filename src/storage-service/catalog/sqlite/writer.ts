@@ -1,0 +1,312 @@
+import { randomUUID } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
+import { v7 as uuidv7 } from 'uuid';
+import { type ErrorCode, type ErrorData, ServiceError } from '../../../contract/errors.ts';
+import type { Image } from '../../../contract/image.ts';
+import { ANSWER_KEPT_MS, THEMES_MAX } from '../../../contract/limits.ts';
+import type { ImageEvent } from '../../../contract/storage.ts';
+import { displayName } from '../../../contract/theme.ts';
+import type { Claim, Command, ImageCommand, Operation, Written } from '../catalog.ts';
+import {
+  type Change,
+  contentReplaced,
+  created,
+  deleted,
+  type KeptContent,
+  restored,
+  updated,
+} from '../change.ts';
+import { BLOB_COLUMNS, IMAGE_COLUMNS, imageRow, type Row, toBlob, toImage } from './rows.ts';
+import { SEARCH_ORIGIN } from './schema.ts';
+import { Statements } from './statements.ts';
+import { putTheme } from './themes.ts';
+import { imageFacets, imageWords } from './tokens.ts';
+
+/** Words remembered as known, so that common ones cost no look-up (about 5 MB). */
+const KNOWN_WORDS_MAX = 50_000;
+/** Replaced and purged bytes stay a day, so that readers with older metadata find them. */
+const RETAINED_MS = 24 * 60 * 60 * 1000;
+
+/** Refusals that are as final as success: a repetition gets the same one. */
+const KEPT_REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'image_not_found',
+  'image_exists',
+  'precondition_failed',
+  'theme_cycle',
+  'invalid_request',
+]);
+
+type Answer = { value: unknown } | { error: ErrorData };
+
+/** What is to become of an image's full-text row. */
+type Indexing = { seq: number; tokens: string; deleted: boolean; wasDeleted: boolean | null };
+
+/**
+ * Commands, executed one after the other within a transaction of the caller, who ends it with
+ * `index()`: FTS5 writes a segment at every savepoint, so full-text rows wait until then. One writer
+ * has the catalog, so what it read last it may remember.
+ */
+export class Writer {
+  readonly #db: DatabaseSync;
+  readonly #statements: Statements;
+  /** Themes known to have a row. */
+  readonly #themes = new Set<string>();
+  readonly #words = new Set<string>();
+  /** By seq. */
+  readonly #unindexed = new Map<number, Indexing>();
+  /** Of the command that runs. */
+  #noted: Indexing | null = null;
+  #lastMs: number;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#statements = new Statements(db);
+    this.#lastMs = Number(
+      this.#statements.get('select max(created_at) as ms from images')?.ms ?? 0,
+    );
+  }
+
+  /** Forgets what a command or transaction that was undone had put there. */
+  undone(what: 'command' | 'transaction'): void {
+    this.#themes.clear();
+    this.#words.clear();
+    if (what === 'transaction') this.#unindexed.clear();
+  }
+
+  /** Writes the full-text rows of all that was executed. */
+  index(): void {
+    // FTS5 takes rowids that rise within a transaction several times faster.
+    const rows = [...this.#unindexed.values()].sort((a, b) => b.seq - a.seq);
+    this.#unindexed.clear();
+    for (const { seq, tokens, deleted, wasDeleted } of rows) {
+      if (wasDeleted !== null && wasDeleted !== deleted) this.unindex(seq, wasDeleted);
+      this.#statements.run(
+        `insert or replace into ${searchTable(deleted)} (rowid, tokens)
+         values (cast(? as integer), ?)`,
+        SEARCH_ORIGIN - seq,
+        tokens,
+      );
+    }
+  }
+
+  unindex(seq: number, deleted: boolean): void {
+    const sql = `delete from ${searchTable(deleted)} where rowid = cast(? as integer)`;
+    this.#statements.run(sql, SEARCH_ORIGIN - seq);
+  }
+
+  /** The outcome, good or refused, is kept for the operation. Throws what must not be kept. */
+  execute(command: Command, operation: Operation): Written | ServiceError {
+    const { operation_id, fingerprint } = operation;
+    const sql = 'select fingerprint, answer from operations where operation_id = ?';
+    const known = this.#statements.get(sql, operation_id);
+    if (known) {
+      this.#statements.run('delete from leases where operation_id = ?', operation_id);
+      if (known.fingerprint !== fingerprint) throw operationIdReused();
+      return repeated(JSON.parse(known.answer as string) as Answer);
+    }
+    if (Date.now() > operation.deadline) {
+      const message = 'The deadline passed before the change was made; nothing changed.';
+      throw new ServiceError('deadline_exceeded', message);
+    }
+    this.#noted = null;
+    try {
+      const written = this.#carryOut(command, operation_id);
+      this.#keep(operation, { value: written.answer });
+      if (this.#noted) this.#unindexed.set((this.#noted as Indexing).seq, this.#noted);
+      return written;
+    } catch (error) {
+      if (!(error instanceof ServiceError) || !KEPT_REFUSALS.has(error.code)) throw error;
+      this.#keep(operation, { error: error.toData() });
+      return error;
+    }
+  }
+
+  #carryOut(command: Command, operationId: string): Written {
+    const now = new Date(this.#now());
+    if (command.operation === 'put_theme') {
+      const answer = putTheme(this.#db, command.name, command.fields);
+      return { answer, replayed: false };
+    }
+    const row = 'image_id' in command ? this.#imageRow(command.image_id) : undefined;
+    const current = row && toImage(row);
+    const change = this.#decide(command, current, operationId, now);
+    if (change) {
+      this.#requireTheme(change.image.theme);
+      const claimed = 'content' in command ? this.#lease(operationId)?.blob : undefined;
+      const blob = (claimed ?? row?.blob) as number;
+      const seq = row ? (row.seq as number) : this.#insertRow(change.image, blob);
+      if (row) this.#updateRow(seq, change.image, blob);
+      this.#noteForIndex(seq, change.image, current);
+      if (row && row.blob !== blob) this.retain(row.blob as number, now.getTime());
+      if ('content' in command)
+        this.#statements.run('delete from leases where operation_id = ?', operationId);
+    }
+    const answer = command.operation === 'delete_image' ? {} : (change?.image ?? current);
+    const event = change && this.#recordEvent(change, now.getTime());
+    return { answer, replayed: false, ...(event && { event }) };
+  }
+
+  #decide(
+    command: ImageCommand,
+    current: Image | undefined,
+    operationId: string,
+    time: Date,
+  ): Change | null {
+    const now = time.toISOString();
+    switch (command.operation) {
+      case 'create_image': {
+        const { id = uuidv7({ msecs: time.getTime() }), ...fields } = command.fields;
+        if (command.fields.id && this.#imageRow(id)) {
+          throw new ServiceError('image_exists', 'There is an image with this id already.');
+        }
+        return created(fields, this.#claimed(command.content, operationId), { id, now });
+      }
+      case 'update_image':
+        return updated(current, command, now);
+      case 'delete_image':
+        return deleted(current, command.if_version, now);
+      case 'restore_image':
+        return restored(current, command.if_version, now);
+      case 'replace_content': {
+        // The preconditions first: a missing image is the better answer than missing content.
+        const content = () => this.#claimed(command.content, operationId);
+        return contentReplaced(current, command.if_sha256, content, now);
+      }
+    }
+  }
+
+  #lease(operationId: string): Row | undefined {
+    return this.#statements.get(
+      `select ${BLOB_COLUMNS}, l.blob, l.source_sha256
+       from leases l join blobs b on b.id = l.blob where l.operation_id = ?`,
+      operationId,
+    );
+  }
+
+  /** The content that this operation leased. */
+  #claimed(claim: Claim, operationId: string): KeptContent {
+    const lease = this.#lease(operationId);
+    if (!lease || (lease.source_sha256 !== claim.sha256 && lease.sha256 !== claim.sha256)) {
+      const message = 'The bytes of the image are not here any more; send the whole request again.';
+      throw new ServiceError('content_missing', message);
+    }
+    const { blob: _, source_sha256, ...facts } = lease;
+    return { ...toBlob(facts), source_sha256, filename: claim.filename } as KeptContent;
+  }
+
+  #imageRow(imageId: string): Row | undefined {
+    const sql = `select ${IMAGE_COLUMNS} from images i join blobs b on b.id = i.blob
+      where i.id = ?`;
+    return this.#statements.get(sql, imageId);
+  }
+
+  #insertRow(image: Image, blob: number): number {
+    const row = { ...imageRow(image), blob };
+    const names = Object.keys(row);
+    return this.#statements.run(
+      `insert into images (${names.join(', ')}) values (${names.map(() => '?').join(', ')})`,
+      ...Object.values(row),
+    );
+  }
+
+  #updateRow(seq: number, image: Image, blob: number): void {
+    const { id: _, created_at: __, ...columns } = imageRow(image);
+    const row: Row = { ...columns, blob };
+    const assignments = Object.keys(row).map((name) => `${name} = ?`);
+    const sql = `update images set ${assignments.join(', ')} where seq = ?`;
+    this.#statements.run(sql, ...Object.values(row), seq);
+  }
+
+  #noteForIndex(seq: number, image: Image, before: Image | undefined): void {
+    const words = imageWords(image);
+    for (const word of words) this.#learn(word);
+    const earlier = this.#unindexed.get(seq);
+    this.#noted = {
+      seq,
+      tokens: [...words, ...imageFacets(image)].join(' '),
+      deleted: image.deleted_at !== null,
+      wasDeleted: earlier ? earlier.wasDeleted : before ? before.deleted_at !== null : null,
+    };
+  }
+
+  #learn(word: string): void {
+    if (this.#words.has(word)) return;
+    this.#statements.run('insert or ignore into words values (?)', word);
+    if (this.#words.size >= KNOWN_WORDS_MAX) this.#words.clear();
+    this.#words.add(word);
+  }
+
+  #recordEvent(change: Change, now: number): ImageEvent {
+    const { image, event_type, changed } = change;
+    const { id: image_id, version, theme, type } = image;
+    const data = { image_id, version, theme, type, sha256: image.content.sha256, changed };
+    const event: ImageEvent = { message_id: randomUUID(), event_type, data };
+    this.#statements.run(
+      'insert into events (message_id, event_type, data, created_at) values (?, ?, ?, ?)',
+      event.message_id,
+      event_type,
+      JSON.stringify(data),
+      now,
+    );
+    return event;
+  }
+
+  #keep(operation: Operation, answer: Answer): void {
+    this.#statements.run(
+      `insert into operations (operation_id, fingerprint, answer, expires_at)
+       values (?, ?, ?, ?)`,
+      operation.operation_id,
+      operation.fingerprint,
+      JSON.stringify(answer),
+      Date.now() + ANSWER_KEPT_MS,
+    );
+  }
+
+  /** Every theme in use has a row, so that it is listed. */
+  #requireTheme(name: string): void {
+    if (this.#themes.has(name)) return;
+    if (!this.#statements.get('select 1 from themes where name = ?', name)) {
+      requireRoomForTheme(
+        this.#statements.get('select count(*) as count from themes')?.count as number,
+      );
+      const sql = `insert into themes (name, display_name, synonyms) values (?, ?, '[]')`;
+      this.#statements.run(sql, name, displayName(name));
+      this.#statements.run(
+        `update settings set value = value + 1 where name = 'vocabulary_version'`,
+      );
+    }
+    this.#themes.add(name);
+  }
+
+  /** Keeps a blob that lost its image for a while. */
+  retain(blob: number, now: number): void {
+    const sql = `insert into leases values (?, ?, '', 0, 1, ?)`;
+    this.#statements.run(sql, randomUUID(), blob, now + RETAINED_MS);
+  }
+
+  /** Never runs backwards, so that the order of creation and of created_at agree. */
+  #now(): number {
+    this.#lastMs = Math.max(Date.now(), this.#lastMs);
+    return this.#lastMs;
+  }
+}
+
+function searchTable(deleted: boolean): string {
+  return deleted ? 'search_deleted' : 'search_live';
+}
+
+export function requireRoomForTheme(count: number): void {
+  if (count < THEMES_MAX) return;
+  const message = `There are ${THEMES_MAX} themes already, as many as can be; use one of them.`;
+  throw new ServiceError('too_many_themes', message);
+}
+
+export function operationIdReused(): ServiceError {
+  const message = 'This operation id was used for another request; take a new one.';
+  return new ServiceError('operation_id_reused', message);
+}
+
+function repeated(answer: Answer): Written | ServiceError {
+  if ('error' in answer) return ServiceError.fromData({ ...answer.error, replayed: true });
+  return { answer: answer.value, replayed: true };
+}

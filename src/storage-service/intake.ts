@@ -1,0 +1,206 @@
+import { createHash, randomUUID } from 'node:crypto';
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { ServiceError } from '../contract/errors.ts';
+import { FORMATS } from '../contract/image.ts';
+import { CONTENT_MAX_BYTES } from '../contract/limits.ts';
+import { formatOf, HEAD_BYTES } from '../media/formats.ts';
+import type { ImageFacts, Inspector } from '../media/inspector.ts';
+import { applyEdits } from '../media/location/apply.ts';
+import { diskFault } from './disk-fault.ts';
+
+/** Chunks of a stream are gathered to this size: fewer, larger writes. */
+const WRITE_BYTES = 256 * 1024;
+const STAGED_NAME = /^[0-9a-f-]{36}\.([0-9a-f]{64})$/;
+
+/** Bytes that passed the intake, in a file of their own. */
+export type Staged = {
+  path: string;
+  sha256: string;
+  size_bytes: number;
+  /** Of the bytes as they were sent; another than `sha256` when location data was removed. */
+  source_sha256: string;
+  source_size_bytes: number;
+  facts: ImageFacts;
+};
+
+type Received = { path: string; sha256: string; size_bytes: number };
+type Turn = { signal: AbortSignal; deadline: number };
+type KnownFacts = (sha256: string) => Promise<ImageFacts | undefined>;
+
+/**
+ * The one way in for bytes, whichever door they come by: limited and hashed while they flow to a
+ * file, recognised by their first bytes, inspected, freed of location data.
+ */
+export class Intake {
+  readonly #folder: string;
+  readonly #inspector: Inspector;
+  readonly #known: KnownFacts;
+
+  /** `known` tells what an earlier inspection of the same bytes found. */
+  constructor(folder: string, inspector: Inspector, known: KnownFacts) {
+    this.#folder = folder;
+    this.#inspector = inspector;
+    this.#known = known;
+  }
+
+  /**
+   * Passes one stream through, hands what came of it to `use`, and removes its files whatever
+   * happens. Throws what `Storage.acceptContent` names.
+   */
+  async take<T>(
+    bytes: AsyncIterable<Uint8Array>,
+    turn: Turn,
+    use: (staged: Staged) => Promise<T>,
+  ): Promise<T> {
+    const name = join(this.#folder, randomUUID());
+    const files = [name];
+    try {
+      const received = await receive(bytes, name, turn.signal);
+      const clean = await this.#inspected(received, turn);
+      files.push(clean.path);
+      const path = `${clean.path.slice(0, name.length)}.${clean.sha256}`;
+      files.push(path);
+      await fs.rename(clean.path, path);
+      return await use({
+        ...clean,
+        path,
+        source_sha256: received.sha256,
+        source_size_bytes: received.size_bytes,
+      });
+    } catch (error) {
+      throw diskFault(error);
+    } finally {
+      await Promise.all(files.map((file) => fs.rm(file, { force: true }).catch(() => {})));
+    }
+  }
+
+  /**
+   * What a process that died left behind. A file that carries a hash in its name was on its way
+   * into the blob store: `settle` is told, before the file goes.
+   */
+  async recover(settle: (sha256: string) => Promise<void>): Promise<void> {
+    for (const name of await fs.readdir(this.#folder)) {
+      const sha256 = STAGED_NAME.exec(name)?.[1];
+      if (sha256) await settle(sha256);
+      await fs.rm(join(this.#folder, name), { force: true });
+    }
+  }
+
+  async #inspected(received: Received, turn: Turn): Promise<Received & { facts: ImageFacts }> {
+    const known = await this.#known(received.sha256);
+    if (known) return { ...received, facts: known };
+    const { facts, edits } = await this.#inspector.inspect(received.path, turn);
+    if (edits.length === 0) return { ...received, facts };
+    const path = `${received.path}.clean`;
+    try {
+      await applyEdits(received.path, path, edits);
+      const clean = await measure(path);
+      // What is served must itself have passed the inspection.
+      const { facts: cleanFacts } = await this.#inspector.inspect(path, turn);
+      await fs.rename(path, received.path);
+      return { ...clean, path: received.path, facts: cleanFacts };
+    } finally {
+      await fs.rm(path, { force: true });
+    }
+  }
+}
+
+async function receive(
+  bytes: AsyncIterable<Uint8Array>,
+  path: string,
+  signal: AbortSignal,
+): Promise<Received> {
+  const file = await fs.open(path, 'wx');
+  try {
+    const hash = createHash('sha256');
+    const sink = new Sink(file);
+    let size = 0;
+    let head: Uint8Array | undefined = new Uint8Array();
+    for await (const chunk of bytes) {
+      signal.throwIfAborted();
+      size += chunk.length;
+      if (size > CONTENT_MAX_BYTES) throw tooLarge();
+      if (head) {
+        head = Buffer.concat([head, chunk]);
+        if (head.length >= HEAD_BYTES) head = requireFormat(head);
+      }
+      hash.update(chunk);
+      await sink.write(chunk);
+    }
+    if (head) requireFormat(head);
+    await sink.end();
+    return { path, sha256: hash.digest('hex'), size_bytes: size };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Writes behind: the next chunks are received and hashed while the last ones go to the disk. */
+class Sink {
+  readonly #file: fs.FileHandle;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  #writing: Promise<unknown> = Promise.resolve();
+
+  constructor(file: fs.FileHandle) {
+    this.#file = file;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#waiting.push(chunk);
+    this.#waitingBytes += chunk.length;
+    if (this.#waitingBytes >= WRITE_BYTES) await this.#flush();
+  }
+
+  async end(): Promise<void> {
+    await this.#flush();
+    await this.#writing;
+  }
+
+  async #flush(): Promise<void> {
+    await this.#writing;
+    const chunks = this.#waiting;
+    const expected = this.#waitingBytes;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    if (expected === 0) return;
+    this.#writing = writeAll(this.#file, chunks, expected);
+    // Whoever awaits it next gets the failure; until then it is not an unhandled one.
+    this.#writing.catch(() => {});
+  }
+}
+
+/** writev(2) may write less than it was given, on a disk that is nearly full for one. */
+async function writeAll(file: fs.FileHandle, chunks: Uint8Array[], size: number): Promise<void> {
+  let { bytesWritten } = await file.writev(chunks);
+  if (bytesWritten === size) return;
+  const rest = Buffer.concat(chunks);
+  while (bytesWritten < size) {
+    bytesWritten += (await file.write(rest, bytesWritten)).bytesWritten;
+  }
+}
+
+async function measure(path: string): Promise<Received> {
+  const hash = createHash('sha256');
+  let size = 0;
+  const file = await fs.open(path, 'r');
+  for await (const chunk of file.createReadStream({ highWaterMark: WRITE_BYTES })) {
+    hash.update(chunk);
+    size += chunk.length;
+  }
+  return { path, sha256: hash.digest('hex'), size_bytes: size };
+}
+
+/** Nothing more of the head is needed once it shows a format that is taken. */
+function requireFormat(head: Uint8Array): undefined {
+  if (formatOf(head)) return undefined;
+  const formats = FORMATS.map((format) => format.toUpperCase()).join(', ');
+  const what = head.length === 0 ? 'The file is empty' : 'The bytes are of no format taken here';
+  throw new ServiceError('unsupported_media_type', `${what}; taken are ${formats}.`);
+}
+
+export function tooLarge(): ServiceError {
+  const message = `The file is larger than ${CONTENT_MAX_BYTES} bytes (${CONTENT_MAX_BYTES / 1024 ** 2} MiB), the most that is taken.`;
+  return new ServiceError('content_too_large', message);
+}

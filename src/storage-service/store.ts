@@ -1,0 +1,254 @@
+import { hash } from 'node:crypto';
+import { Type } from 'typebox';
+import { check } from '../contract/check.ts';
+import { ServiceError } from '../contract/errors.ts';
+import { createFields, listFilter, patchFields, wholeFields } from '../contract/fields.ts';
+import { safeFilename } from '../contract/filename.ts';
+import {
+  type Image,
+  type ImageFields,
+  type ImageFilter,
+  type ImagePage,
+  type ImagePatch,
+  isImageId,
+  isSha256,
+  Slug,
+} from '../contract/image.ts';
+import {
+  type ByteRange,
+  type Call,
+  type Content,
+  ContentClaim,
+  type CreateImage,
+  type ImageEvent,
+  type ImageEvents,
+  type Outcome,
+  type Storage,
+  type WriteCall,
+} from '../contract/storage.ts';
+import { type Theme, ThemeFields } from '../contract/theme.ts';
+import type { BlobStore } from './blobs/blob-store.ts';
+import type { Catalog, Claim, Command } from './catalog/catalog.ts';
+import { imageNotFound, live } from './catalog/change.ts';
+import type { Intake, Staged } from './intake.ts';
+import type { KeyedLock } from './keyed-lock.ts';
+import type { Sweeper } from './sweeper.ts';
+
+/** Bytes that were accepted wait so long for the write that claims them. */
+const LEASE_MS = 60 * 60 * 1000;
+
+type Parts = {
+  version: string;
+  catalog: Catalog;
+  blobs: BlobStore;
+  intake: Intake;
+  sweeper: Sweeper;
+  /** By SHA-256: holds off the sweeper between a blob's check or write and its row. */
+  locks: KeyedLock;
+};
+
+/**
+ * The state: blobs and the catalog, kept in agreement.
+ *
+ * Bytes before rows: a blob is durable before any row names it, and a lease row keeps it until the
+ * write that claims it commits. A process that dies leaves at worst a blob that the sweeper removes.
+ */
+export class Store implements Storage, ImageEvents {
+  readonly #parts: Parts;
+  readonly #listeners = new Set<(event: ImageEvent) => void>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  async acceptContent(
+    bytes: AsyncIterable<Uint8Array>,
+    sent: { filename: string | null },
+    call: WriteCall,
+  ): Promise<ContentClaim> {
+    return this.#parts.intake.take(bytes, call, async (staged) => {
+      await this.#keepBlob(staged, call);
+      return {
+        sha256: staged.source_sha256,
+        size_bytes: staged.source_size_bytes,
+        media_type: staged.facts.media_type,
+        filename: safeFilename(sent.filename),
+      };
+    });
+  }
+
+  async discardContent({ operationId }: WriteCall): Promise<void> {
+    const freed = await this.#parts.catalog.dropLease(operationId);
+    await this.#parts.sweeper.release(freed);
+  }
+
+  async createImage(
+    input: CreateImage,
+    content: ContentClaim,
+    call: WriteCall,
+  ): Promise<Outcome<Image>> {
+    const fields = createFields(input) as ImageFields & { id?: string };
+    const claim = await this.#claim(content, call);
+    return this.#write({ operation: 'create_image', fields, content: claim }, call);
+  }
+
+  async getImage(imageId: string, call: Call): Promise<Image> {
+    requireImageId(imageId);
+    return live(await this.#parts.catalog.findImage(imageId, call));
+  }
+
+  async updateImage(
+    change: { image_id: string; patch: ImagePatch; whole?: boolean; if_version?: number },
+    call: WriteCall,
+  ): Promise<Outcome<Image>> {
+    const { image_id, whole = false } = change;
+    const if_version = change.if_version ?? null;
+    requireImageId(image_id);
+    const patch = whole ? wholeFields(change.patch) : patchFields(change.patch);
+    return this.#write({ operation: 'update_image', image_id, patch, whole, if_version }, call);
+  }
+
+  async deleteImage(
+    target: { image_id: string; if_version?: number },
+    call: WriteCall,
+  ): Promise<Outcome<Record<string, never>>> {
+    requireImageId(target.image_id);
+    const { image_id } = target;
+    const if_version = target.if_version ?? null;
+    return this.#write({ operation: 'delete_image', image_id, if_version }, call);
+  }
+
+  async restoreImage(
+    target: { image_id: string; if_version?: number },
+    call: WriteCall,
+  ): Promise<Outcome<Image>> {
+    requireImageId(target.image_id);
+    const { image_id } = target;
+    const if_version = target.if_version ?? null;
+    return this.#write({ operation: 'restore_image', image_id, if_version }, call);
+  }
+
+  async listImages(filter: ImageFilter, call: Call): Promise<ImagePage> {
+    return this.#parts.catalog.listImages(listFilter(filter), call);
+  }
+
+  async replaceContent(
+    change: { image_id: string; if_sha256?: string },
+    content: ContentClaim,
+    call: WriteCall,
+  ): Promise<Outcome<Image>> {
+    const { image_id } = change;
+    const if_sha256 = change.if_sha256 ?? null;
+    requireImageId(image_id);
+    const claim = await this.#claim(content, call);
+    return this.#write({ operation: 'replace_content', image_id, if_sha256, content: claim }, call);
+  }
+
+  async getContent(sha256: string, range: ByteRange | null, _call: Call): Promise<Content> {
+    const blob = isSha256(sha256) ? await this.#parts.catalog.findBlob(sha256) : undefined;
+    if (!blob) throw new ServiceError('not_found', 'There is no content with this hash.');
+    const { media_type, size_bytes } = blob;
+    if (range && range.first >= size_bytes) {
+      const message = `The range begins past the end; the content has ${size_bytes} bytes.`;
+      throw new ServiceError('range_not_satisfiable', message);
+    }
+    const bytes = await this.#parts.blobs.read(sha256, range);
+    if (!bytes) {
+      const message = 'The bytes of this image cannot be read at the moment.';
+      const cause = new Error(`The blob ${sha256} has a row and no bytes; run verify.`);
+      throw new ServiceError('storage_unavailable', message, { cause });
+    }
+    return { sha256, media_type, size_bytes, bytes };
+  }
+
+  async listThemes(call: Call): Promise<{ items: Theme[] }> {
+    return { items: await this.#parts.catalog.listThemes(call) };
+  }
+
+  async putTheme(
+    name: string,
+    input: ThemeFields,
+    call: WriteCall,
+  ): Promise<Outcome<{ theme: Theme; created: boolean }>> {
+    check(ThemeName, { name });
+    const fields = check(ThemeFields, input);
+    return this.#write({ operation: 'put_theme', name, fields }, call);
+  }
+
+  async ping(call: Call): Promise<{ version: string }> {
+    await this.#parts.catalog.ping(call);
+    return { version: this.#parts.version };
+  }
+
+  subscribe(listener: (event: ImageEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Makes the blob durable unless it is known to be, and leases it to the operation. */
+  async #keepBlob(staged: Staged, call: WriteCall): Promise<void> {
+    const { catalog, blobs, locks } = this.#parts;
+    const { sha256, size_bytes, path, facts, source_sha256, source_size_bytes } = staged;
+    await locks.hold(sha256, async () => {
+      const known = await catalog.findBlob(sha256);
+      if (!known || (await blobs.size(sha256)) !== known.size_bytes) {
+        await blobs.put(sha256, path, size_bytes);
+      }
+      const operation_id = call.operationId;
+      const expires_at = Date.now() + LEASE_MS;
+      const lease = { operation_id, sha256, source_sha256, source_size_bytes, expires_at };
+      await catalog.addLease(lease, { sha256, size_bytes, ...facts }, call.deadline);
+    });
+  }
+
+  /** Checks what a write says of its bytes, and accepts those it brings along. */
+  async #claim(content: ContentClaim, call: WriteCall): Promise<Claim> {
+    const filename = safeFilename(content.filename);
+    const { sha256, data } = check(ContentClaim, { ...content, filename });
+    if (data) {
+      const accepted = await this.acceptContent(once(data), { filename }, call);
+      if (accepted.sha256 !== sha256) {
+        await this.discardContent(call);
+        const message = 'content.sha256 is not the SHA-256 of content.data.';
+        throw new ServiceError('invalid_request', message);
+      }
+    }
+    return { sha256, filename };
+  }
+
+  async #write<T>(command: Command, call: WriteCall): Promise<Outcome<T>> {
+    const operation = {
+      operation_id: call.operationId,
+      fingerprint: fingerprint(command),
+      deadline: call.deadline,
+    };
+    const { answer, replayed, event } = await this.#parts.catalog.write(command, operation);
+    if (event) for (const listener of this.#listeners) listener(event);
+    return { value: answer as T, replayed };
+  }
+}
+
+const ThemeName = Type.Object({ name: Slug });
+
+function requireImageId(imageId: string): void {
+  if (!isImageId(imageId)) throw imageNotFound();
+}
+
+/** The file name is no part of it: the same bytes and fields are the same request. */
+function fingerprint(command: Command): string {
+  const payload = 'content' in command ? { ...command, content: command.content.sha256 } : command;
+  return hash('sha256', JSON.stringify(sortedKeys(payload)), 'hex');
+}
+
+function sortedKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortedKeys);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return entries
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, inner]) => [key, sortedKeys(inner)]);
+}
+
+async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes;
+}

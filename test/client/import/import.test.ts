@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
+import { ImageClient } from '../../../client/client.ts';
+import { startService } from '../../services/service.ts';
+
+const program = fileURLToPath(new URL('../../../client/import.ts', import.meta.url));
+
+/** A PNG unlike any other. */
+function png(seed: number): Promise<Buffer> {
+  const background = { r: seed & 255, g: (seed >> 8) & 255, b: 90 };
+  return sharp({ create: { width: 8, height: 8, channels: 3, background } })
+    .png()
+    .toBuffer();
+}
+
+async function folderOf(t: TestContext, files: Record<string, Buffer | string>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'import-'));
+  t.after(() => rm(folder, { recursive: true }));
+  for (const [path, bytes] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), bytes);
+  }
+  return folder;
+}
+
+async function manyImages(t: TestContext, count: number): Promise<string> {
+  const files: Record<string, Buffer> = {};
+  for (let i = 0; i < count; i++) files[`${i}.png`] = await png(i);
+  return folderOf(t, files);
+}
+
+/** The import command, started. */
+function importing(folder: string, url: string, ...options: string[]) {
+  const required = ['--type', 'portrait', '--theme', 'fantasy', '--url', url];
+  const child = spawn(process.execPath, [program, folder, ...required, ...options]);
+  const output = Array.fromAsync(child.stdout.setEncoding('utf8'));
+  const complaints = Array.fromAsync(child.stderr.setEncoding('utf8'));
+  const ended = once(child, 'close').then(async ([code]) => {
+    const text = (await output).join('');
+    const counts = (what: string) => {
+      const rows = [...text.matchAll(new RegExp(`^${what} +([\\d,]+)`, 'gm'))];
+      return rows.reduce((sum, row) => sum + Number(row[1]), 0);
+    };
+    return { code, text, counts, complaints: (await complaints).join('') };
+  });
+  return { child, ended };
+}
+
+const imported = (client: ImageClient) =>
+  Array.fromAsync(client.list({ source_type: ['import'], limit: 200 }));
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition()));
+}
+
+test('a folder goes in once, however often it is imported', async (t) => {
+  const { url } = await startService(t);
+  const client = new ImageClient({ url });
+  const same = await png(1);
+  const folder = await folderOf(t, {
+    'Elves/High_Archer-2.png': same,
+    'Elves/rangers/copy.png': same,
+    'map.dat': await png(2),
+    'notes.txt': 'no image',
+    '.hidden.png': await png(3),
+  });
+  const options = ['--recursive', '--tag', 'Painted', '--visibility', 'private'];
+  const first = await importing(folder, url, ...options).ended;
+  assert.equal(first.code, 0, first.complaints);
+  assert.equal(first.counts('taken'), 3);
+  assert.equal(first.counts('skipped'), 2);
+
+  const images = await imported(client);
+  const told = images.map(({ name, tags, visibility, content }) => {
+    return `${name} [${tags}] ${visibility} ${content.filename}`;
+  });
+  assert.deepEqual(told.sort(), [
+    'High Archer 2 [painted,elves] private High_Archer-2.png',
+    'copy [painted,elves,rangers] private copy.png',
+    'map [painted] private map.dat',
+  ]);
+  const archer = images.find(({ name }) => name.startsWith('High'))!;
+  const bytes = await (await client.content(archer.id)).bytes();
+  assert.deepEqual(Buffer.from(bytes), same);
+
+  const second = await importing(folder, url, ...options).ended;
+  assert.equal(second.code, 0);
+  assert.equal(second.counts('taken'), 0);
+  assert.equal(second.counts('already there'), 3);
+  assert.equal((await imported(client)).length, 3);
+});
+
+test('a file that is refused is named with the reason, the others go in', async (t) => {
+  const { url } = await startService(t);
+  const good = await png(1);
+  const folder = await folderOf(t, { 'good.png': good, 'cut.png': good.subarray(0, 40) });
+  const { code, counts, text } = await importing(folder, url).ended;
+  assert.equal(code, 1);
+  assert.equal(counts('taken'), 1);
+  assert.match(text, /^refused +1$/m);
+  assert.match(text, /^ {2}cut\.png: image_unreadable, /m);
+});
+
+test('an image that was deleted since stays deleted, and that is told', async (t) => {
+  const { url } = await startService(t);
+  const client = new ImageClient({ url });
+  const folder = await manyImages(t, 2);
+  await importing(folder, url).ended;
+  const [image] = await imported(client);
+  await client.delete(image!.id);
+  const { code, counts } = await importing(folder, url).ended;
+  assert.equal(code, 0);
+  assert.deepEqual([counts('already there'), counts('deleted there'), counts('taken')], [1, 1, 0]);
+  assert.equal((await imported(client)).length, 1);
+});
+
+test('interrupted, it finishes what is under way; run again, it brings the rest', async (t) => {
+  const { url } = await startService(t);
+  const client = new ImageClient({ url });
+  const folder = await manyImages(t, 120);
+  const { child, ended } = importing(folder, url);
+  await until(async () => (await imported(client)).length > 0);
+  child.kill('SIGINT');
+  child.kill('SIGINT'); // npm passes on what the terminal has sent already
+  const first = await ended;
+  assert.equal(first.code, 130);
+  const taken = first.counts('taken');
+  assert.ok(taken < 120, 'it was over before it was interrupted');
+  assert.equal((await imported(client)).length, taken);
+
+  const second = await importing(folder, url).ended;
+  assert.equal(second.code, 0);
+  assert.equal(second.counts('taken'), 120 - taken);
+  assert.equal((await imported(client)).length, 120);
+});
+
+test('killed and run again, it makes no duplicates', async (t) => {
+  const { url } = await startService(t);
+  const client = new ImageClient({ url });
+  const folder = await manyImages(t, 60);
+  const { child, ended } = importing(folder, url);
+  await until(async () => (await imported(client)).length > 0);
+  child.kill('SIGKILL');
+  await ended;
+  assert.equal((await importing(folder, url).ended).code, 0);
+  assert.equal(new Set((await imported(client)).map((image) => image.source_id)).size, 60);
+  assert.equal((await imported(client)).length, 60);
+});
