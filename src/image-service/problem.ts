@@ -81,7 +81,7 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   if (error.replayed) reply.header('idempotent-replayed', 'true');
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
   // Fastify closes at once after a body it could not parse; see `drain`.
-  reply.removeHeader('connection');
+  if (reply.hasHeader('connection')) reply.removeHeader('connection');
   drain(request.raw);
   reply
     .code(status)

@@ -3,6 +3,7 @@ import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
   type FastifyRequest,
+  type FastifyServerOptions,
   LogController,
 } from 'fastify';
 import { ServiceError } from '../contract/errors.ts';
@@ -58,6 +59,14 @@ const CLOSE_MAX_MS = 10_000;
 const REQUEST_ID = new RegExp(`^[\\w.-]{1,${REQUEST_ID_MAX_CHARACTERS}}$`);
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
+/** The contract checks what comes in, and what goes out is typed: route schemas only document. */
+const DOCUMENT_ONLY = {
+  compilersFactory: {
+    buildValidator: () => () => () => true,
+    buildSerializer: () => () => JSON.stringify,
+  },
+} as unknown as NonNullable<FastifyServerOptions['schemaController']>;
+
 /** The Image Service, ready to listen. */
 export async function buildServer(deps: ImageServiceDependencies): Promise<FastifyInstance> {
   const { config, storage, events, log, version, messageHub } = deps;
@@ -86,13 +95,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
       maxParamLength: PARAMETER_MAX_CHARACTERS,
       querystringParser: keepQueryText,
     },
-    // The contract checks what comes in, and what goes out is typed: schemas only document here.
-    schemaController: {
-      compilersFactory: {
-        buildValidator: () => () => () => true,
-        buildSerializer: () => () => JSON.stringify,
-      },
-    },
+    schemaController: DOCUMENT_ONLY,
     frameworkErrors: sendProblem,
     clientErrorHandler: answerSocketError,
   });

@@ -78,8 +78,8 @@ export class Store implements Storage, ImageEvents {
   }
 
   async discardContent({ operationId }: WriteCall): Promise<void> {
-    const freed = await this.#parts.catalog.dropLease(operationId);
-    await this.#parts.sweeper.release(freed);
+    const expired = await this.#parts.catalog.expireLease(operationId);
+    await this.#parts.sweeper.release(expired);
   }
 
   async createImage(

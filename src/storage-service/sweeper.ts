@@ -51,41 +51,48 @@ export class Sweeper {
     await this.#running;
   }
 
-  /** One round. The blobs removed. */
+  /** One round. How many blobs it removed. */
   async sweep(now = Date.now()): Promise<number> {
     const { catalog, retentionDays } = this.#parts;
-    const { signal } = this.#stop;
+    const deletedBefore = now - retentionDays * DAY_MS;
+    await this.#untilDone(() => catalog.purge(deletedBefore, BATCH_ROWS));
+    await this.#untilDone(() => catalog.forget(now, BATCH_ROWS));
     let removed = 0;
-    for (let more = true; more && !signal.aborted; ) {
-      const deletedBefore = now - retentionDays * DAY_MS;
-      const purged = await catalog.purge(deletedBefore, BATCH_ROWS);
-      const freed = await catalog.expire(now, BATCH_ROWS);
-      removed += await this.release(freed);
-      more = purged.length === BATCH_ROWS || freed.length === BATCH_ROWS;
-    }
+    await this.#untilDone(async () => {
+      const blobs = await catalog.blobsToRelease(now, BATCH_ROWS);
+      removed += await this.release(blobs, now);
+      return blobs.length;
+    });
     if (now - this.#lastOrphansMs >= ORPHANS_EVERY_MS) {
       this.#lastOrphansMs = now;
       removed += await this.#removeOrphans(now);
     }
+    while (!this.#stop.signal.aborted && (await catalog.tidy()));
     return removed;
   }
 
   /** Gives up all bytes that were accepted and not claimed: whoever would have is gone. */
   async releaseUploads(): Promise<number> {
-    return this.release(await this.#parts.catalog.dropUploadLeases());
+    await this.#parts.catalog.expireUploadLeases();
+    return this.sweep();
   }
 
   /** Removes those of the blobs that neither an image nor a lease keeps. How many. */
-  async release(blobs: readonly string[]): Promise<number> {
+  async release(blobs: readonly string[], now = Date.now()): Promise<number> {
+    const { catalog, locks } = this.#parts;
     let removed = 0;
     for (const sha256 of new Set(blobs)) {
-      const gone = await this.#parts.locks.hold(sha256, async () => {
-        if (!(await this.#parts.catalog.forgetBlob(sha256))) return false;
-        return this.#parts.blobs.delete(sha256);
+      await locks.hold(sha256, async () => {
+        if (!(await catalog.forgetBlob(sha256, now))) return;
+        if (await this.#parts.blobs.delete(sha256)) removed += 1;
+        await catalog.blobDeleted(sha256);
       });
-      if (gone) removed += 1;
     }
     return removed;
+  }
+
+  async #untilDone(batch: () => Promise<number>): Promise<void> {
+    while (!this.#stop.signal.aborted && (await batch()) >= BATCH_ROWS);
   }
 
   async #removeOrphans(now: number): Promise<number> {

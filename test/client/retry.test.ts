@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { openAsBlob } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ImageClient } from '../../client/client.ts';
 import { AnsweredError, retryAfterMs, UnreachableError } from '../../client/problem.ts';
@@ -118,6 +122,21 @@ test('after the signal for the last attempt nothing is tried again', async (t) =
     status: 503,
   });
   assert.equal(requests, 1);
+});
+
+test('a file that changes before it is sent is no fault of the network', async (t) => {
+  const url = await faulty(t, (request) => void request.resume());
+  const folder = await mkdtemp(join(tmpdir(), 'changing-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'a.png');
+  await writeFile(path, 'as it was');
+  const content = await openAsBlob(path);
+  await writeFile(path, 'and as it is');
+  const creating = new ImageClient({ url }).create({ type: 'map', name: 'A', theme: 'x' }, content);
+  await assert.rejects(creating, (error) => {
+    assert.equal(((error as Error).cause as Error).name, 'NotReadableError');
+    return true;
+  });
 });
 
 test('an answer from something else is an error that says so', async (t) => {

@@ -227,18 +227,19 @@ export function catalogSuite(name: string, open: () => Promise<Catalog>): void {
       assert.equal((answer as Image).content.sha256, blob.sha256);
       assert.equal((await names({ tag: ['replaced'], min_width: 900 })).length, 1);
       assert.equal((await names({ tag: ['replaced'], min_height: 51 })).length, 0);
-      assert.equal(await catalog.forgetBlob(old.content.sha256), false);
+      assert.equal(await catalog.forgetBlob(old.content.sha256, Date.now()), false);
     });
 
     test('a blob is forgotten when neither an image nor a lease keeps it', async () => {
       const operation_id = randomUUID();
       const blob = await lease(operation_id);
-      assert.equal(await catalog.forgetBlob(blob.sha256), false);
-      assert.deepEqual(await catalog.dropLease(operation_id), [blob.sha256]);
-      assert.equal(await catalog.forgetBlob(blob.sha256), true);
+      const now = Date.now();
+      assert.equal(await catalog.forgetBlob(blob.sha256, now), false);
+      assert.deepEqual(await catalog.expireLease(operation_id), [blob.sha256]);
+      assert.equal(await catalog.forgetBlob(blob.sha256, now), true);
       assert.equal(await catalog.findBlob(blob.sha256), undefined);
       const image = await create();
-      assert.equal(await catalog.forgetBlob(image.content.sha256), false);
+      assert.equal(await catalog.forgetBlob(image.content.sha256, now), false);
     });
 
     test('an operation cannot lease two different contents', async () => {
@@ -256,11 +257,25 @@ export function catalogSuite(name: string, open: () => Promise<Catalog>): void {
       await assert.rejects(refused, { code: 'storage_full' });
     });
 
-    test('a lease that has expired is dropped, and its blob named', async () => {
+    test('a blob is to be released from the end of its lease until its bytes are gone', async () => {
       const blob = blobOf('expired', {});
-      const expired = { ...leaseOf(randomUUID(), blob.sha256), expires_at: Date.now() - 1 };
-      await catalog.addLease(expired, blob, Date.now() + 10_000);
-      assert.ok((await catalog.expire(Date.now(), 100)).includes(blob.sha256));
+      const now = Date.now();
+      const expired = { ...leaseOf(randomUUID(), blob.sha256), expires_at: now - 1 };
+      await catalog.addLease(expired, blob, now + 10_000);
+      const toRelease = async () => (await catalog.blobsToRelease(now, 100)).includes(blob.sha256);
+      assert.equal(await toRelease(), true);
+      assert.equal(await catalog.forgetBlob(blob.sha256, now), true);
+      assert.equal(await toRelease(), true);
+      await catalog.blobDeleted(blob.sha256);
+      assert.equal(await toRelease(), false);
+    });
+
+    test('uploads that nobody will claim can be given up together', async () => {
+      const blob = await lease(randomUUID());
+      const now = Date.now();
+      assert.equal((await catalog.blobsToRelease(now, 100)).includes(blob.sha256), false);
+      await catalog.expireUploadLeases();
+      assert.equal((await catalog.blobsToRelease(now, 100)).includes(blob.sha256), true);
     });
 
     test('an answer is forgotten after a day, and then the operation is executed anew', async () => {
@@ -268,7 +283,7 @@ export function catalogSuite(name: string, open: () => Promise<Catalog>): void {
       const { id } = await create();
       const command: Command = { operation: 'delete_image', image_id: id, if_version: null };
       await write(command, operation_id);
-      await catalog.expire(Date.now() + 25 * 60 * 60 * 1000, 100_000);
+      await catalog.forget(Date.now() + 25 * 60 * 60 * 1000, 100_000);
       assert.equal((await write(command, operation_id)).replayed, false);
     });
 
@@ -281,7 +296,7 @@ export function catalogSuite(name: string, open: () => Promise<Catalog>): void {
       await catalog.purge(Date.now() + 1, 100);
       assert.equal(await catalog.findImage(id, call()), undefined);
       assert.deepEqual(await names({ tag: ['purge'], deleted: true }), []);
-      assert.equal(await catalog.forgetBlob(content.sha256), false);
+      assert.equal(await catalog.forgetBlob(content.sha256, Date.now()), false);
       const restore: Command = { operation: 'restore_image', image_id: id, if_version: null };
       await assert.rejects(write(restore), { code: 'image_not_found' });
       assert.deepEqual(await names({ tag: ['purge'] }), [kept.name]);
@@ -553,6 +568,20 @@ export function catalogSuite(name: string, open: () => Promise<Catalog>): void {
       assert.equal(event?.data.image_id, (answer as Image).id);
       assert.equal(event?.data.sha256, sha256);
       assert.equal(event?.data.theme, 'noir_detective');
+    });
+
+    test('checks find nothing wrong after all this, and rebuilding changes nothing', async () => {
+      assert.deepEqual(await catalog.check(), []);
+      const before = await names({ q: 'drag', limit: 200 });
+      await catalog.rebuild();
+      assert.deepEqual(await catalog.check(), []);
+      assert.deepEqual(await names({ q: 'drag', limit: 200 }), before);
+    });
+
+    test('tidying ends, and changes no answer', async () => {
+      const before = await names({ limit: 200 });
+      while (await catalog.tidy());
+      assert.deepEqual(await names({ limit: 200 }), before);
     });
 
     test('a call ends at its deadline', async () => {

@@ -4,7 +4,7 @@ import type { Validators } from './conditions.ts';
 /** One version of an image, with everything that its deliveries have in common. */
 export type Representation = Validators & {
   image: Image;
-  /** The value of `v` that makes an address immutable. */
+  /** The query that makes an address immutable. */
   revision: string;
   fixed: HeaderSet;
   changing: HeaderSet;
@@ -17,7 +17,6 @@ export type HeaderSet = {
 };
 
 const YEAR_SECONDS = 31_536_000;
-const REVISION_CHARACTERS = 16;
 
 export function represent(image: Image): Representation {
   const { content, visibility } = image;
@@ -46,7 +45,7 @@ export function represent(image: Image): Representation {
     image,
     etag,
     lastModified,
-    revision: content.sha256.slice(0, REVISION_CHARACTERS),
+    revision: content.url.slice(content.url.indexOf('?') + 1),
     fixed: headers(open ? `public, max-age=${YEAR_SECONDS}, immutable` : 'private, no-store'),
     changing: headers(open ? 'no-cache' : 'private, no-store'),
   };

@@ -42,6 +42,7 @@ export async function contentRoutes(
   scope: FastifyInstance,
   { storage, images, contents, uploads }: ContentDependencies,
 ): Promise<void> {
+  scope.setChildLoggerFactory((log) => log);
   await scope.register(multipart, FORM_LIMITS);
   // A raw body is left to the route, which streams it on.
   const rawTypes = [/^image\//, 'application/octet-stream'];
@@ -53,14 +54,15 @@ export async function contentRoutes(
   // Not async: what is kept in memory is answered without a turn of the event loop.
   function respond(request: FastifyRequest, reply: FastifyReply) {
     request.delivery = true;
-    const id = imageIdOf(request);
-    const revision = revisionOf(queryText(request));
+    const query = queryText(request);
     const answer = (known: Representation) => {
-      const headers = revision === known.revision ? known.fixed : known.changing;
+      const fixed = query === known.revision;
+      if (!fixed) requireOnlyRevision(query);
+      const headers = fixed ? known.fixed : known.changing;
       return deliver({ storage, contents }, known, headers, request, reply);
     };
-    const kept = images.kept(id);
-    return kept ? answer(kept) : images.read(id, request.id).then(answer);
+    const kept = images.kept((request.params as { id: string }).id);
+    return kept ? answer(kept) : images.read(imageIdOf(request), request.id).then(answer);
   }
 
   scope.put(URL, { schema: PUT }, async (request, reply) => {
@@ -88,16 +90,17 @@ export async function contentRoutes(
   });
 }
 
-/** The `v` of a query without any other parameter: variants do not exist yet. */
-function revisionOf(query: string): string | undefined {
-  if (query === '') return undefined;
-  const [revision, ...others] = [...new URLSearchParams(query)].map(([name, value]) => {
-    if (name === 'v') return value;
-    const message = 'is not a parameter here; there is only v, and no variants yet';
-    throw invalid([{ field: name, message }]);
-  });
-  if (others.length > 0) throw invalid([{ field: 'v', message: 'must be given only once' }]);
-  return revision;
+/** Variants do not exist yet, so there is only `v`; of other bytes it is as none. */
+function requireOnlyRevision(query: string): void {
+  const names = [...new URLSearchParams(query).keys()];
+  const errors = names
+    .filter((name, index) => name !== 'v' || index > 0)
+    .map((name) => ({
+      field: name,
+      message:
+        name === 'v' ? 'must be given only once' : 'is not a parameter here; there is only v',
+    }));
+  if (errors.length > 0) throw invalid(errors);
 }
 
 const TYPES = Object.values(MEDIA_TYPES);

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { ServiceError } from '../../contract/errors.ts';
 import { patchFields, wholeFields } from '../../contract/fields.ts';
-import { ImageFields, ImageId, ImagePatch, Image as ImageSchema } from '../../contract/image.ts';
+import { ImageFields, ImagePatch, Image as ImageSchema, isImageId } from '../../contract/image.ts';
 import type { Outcome, Storage, WriteCall } from '../../contract/storage.ts';
 import { demandedTag, evaluate } from '../delivery/conditions.ts';
 import type { ImageCache } from '../delivery/image-cache.ts';
@@ -20,7 +20,6 @@ import {
 } from './answers.ts';
 
 const URL = '/api/v2/images/:id';
-const ID = new RegExp(ImageId.pattern as string);
 /** Says that no version is the demanded one: versions begin at 1. */
 const NO_VERSION = 0;
 const READ_ONLY = Object.keys(ImageSchema.properties).filter(
@@ -109,7 +108,7 @@ export async function imageRoutes(
 /** Throws image_not_found for what cannot be an id. */
 export function imageIdOf(request: FastifyRequest): string {
   const { id } = request.params as { id: string };
-  if (ID.test(id)) return id;
+  if (isImageId(id)) return id;
   throw new ServiceError('image_not_found', 'There is no image with this id.');
 }
 

@@ -1,9 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import { check, invalid } from '../../contract/check.ts';
+import { check } from '../../contract/check.ts';
 import { ServiceError } from '../../contract/errors.ts';
 import { Slug } from '../../contract/image.ts';
-import { LABEL_MAX_CHARACTERS } from '../../contract/limits.ts';
 import type { Storage } from '../../contract/storage.ts';
 import { ThemeFields } from '../../contract/theme.ts';
 import { ask, change } from '../request/call.ts';
@@ -12,7 +11,7 @@ import { takeJson } from '../request/json-body.ts';
 import { IDEMPOTENCY_HEADER, json, readProblems, writeProblems } from './answers.ts';
 
 const URL = '/api/v2/themes';
-const SLUG = new RegExp(Slug.pattern as string);
+const ThemeName = Type.Object({ name: Slug });
 
 /** The theme vocabulary. */
 export async function themesRoutes(
@@ -35,10 +34,7 @@ export async function themesRoutes(
   });
 
   scope.put(`${URL}/:name`, { schema: PUT }, async (request, reply) => {
-    const { name } = request.params as { name: string };
-    if (!SLUG.test(name) || name.length > LABEL_MAX_CHARACTERS) {
-      throw invalid([{ field: 'name', message: `must be ${Slug.description}` }]);
-    }
+    const { name } = check(ThemeName, request.params);
     const fields = check(ThemeFields, withoutReadOnly(request.body));
     const outcome = await change(request.id, operationIdOf(request), (call) =>
       storage.putTheme(name, fields, call),
@@ -59,8 +55,6 @@ function withoutReadOnly(body: unknown): unknown {
   return fields;
 }
 
-const PARAMS = Type.Object({ name: Slug });
-
 const LIST = {
   operationId: 'listThemes',
   tags: ['themes'],
@@ -71,7 +65,7 @@ const GET = {
   operationId: 'getTheme',
   tags: ['themes'],
   summary: 'Describe a theme',
-  params: PARAMS,
+  params: ThemeName,
   response: { 200: json('Theme', 'the theme'), ...readProblems('theme_not_found') },
 };
 const PUT = {
@@ -79,7 +73,7 @@ const PUT = {
   tags: ['themes'],
   summary: 'Describe a theme anew',
   description: 'Absent fields become their defaults.',
-  params: PARAMS,
+  params: ThemeName,
   headers: Type.Object(IDEMPOTENCY_HEADER),
   body: { content: { 'application/json': { schema: ThemeFields } } },
   response: {

@@ -39,15 +39,16 @@ export class ByteSource {
     return value === undefined ? this.read(offset, 1).readUInt8() : value;
   }
 
-  /** The first place of `pattern` from `offset` on; -1 when there is none. */
-  indexOf(pattern: Uint8Array, offset: number): number {
-    for (let at = offset; at + pattern.length <= this.size; ) {
-      if (at < this.#start || at + pattern.length > this.#start + this.#window.length) {
+  /** The first place of a byte, or of several, from `offset` on; -1 when there is none. */
+  indexOf(pattern: Uint8Array | number, offset: number): number {
+    const length = typeof pattern === 'number' ? 1 : pattern.length;
+    for (let at = offset; at + length <= this.size; ) {
+      if (at < this.#start || at + length > this.#start + this.#window.length) {
         this.#load(at, WINDOW_BYTES);
       }
       const found = this.#window.indexOf(pattern, at - this.#start);
       if (found >= 0) return this.#start + found;
-      at = this.#start + this.#window.length - pattern.length + 1;
+      at = this.#start + this.#window.length - length + 1;
     }
     return -1;
   }

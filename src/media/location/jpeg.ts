@@ -21,7 +21,6 @@ const SOS = 0xda;
 const FILL = 0xff;
 const FIRST_SEGMENT = 0xc0;
 const IMAGE_START = Buffer.from([0xff, SOI, 0xff]);
-const MARKER_START = Buffer.from([0xff]);
 const SEGMENT_HEADER_BYTES = 4;
 
 const XMP_PREFIX = Buffer.from('http://ns.adobe.com/xap/1.0/\0', 'latin1');
@@ -80,9 +79,13 @@ function walkImage(source: ByteSource, start: number): Walk {
   };
   let scanned = false;
   let blocks = 0;
+  let last: Segment | null = null;
   for (;;) {
-    const at = source.indexOf(MARKER_START, walk.end);
+    const at = source.indexOf(FILL, walk.end);
     if (at < 0 || at + 2 > source.size) return { ...walk, fault: 'the JPEG has no end' };
+    // Decoders skip bytes between segments; cut off from theirs, they would follow SOI and hide it.
+    if (last && !scanned) last.length = at - last.offset;
+    last = null;
     const marker = source.byte(at + 1);
     if (marker === EOI) return { ...walk, end: at + 2 };
     if (marker === FILL || isPartOfCodedData(marker)) {
@@ -101,7 +104,8 @@ function walkImage(source: ByteSource, start: number): Walk {
     if (kind === 'indexed') walk.indexed = true;
     else if (kind) {
       if (++blocks > BLOCKS_MAX) return { ...walk, fault: 'too many blocks of metadata' };
-      walk[kind].push({ offset: at, length });
+      last = { offset: at, length };
+      walk[kind].push(last);
     }
     walk.end = at + length;
   }

@@ -14,6 +14,7 @@ const DECLARATION_MAX_CHARACTERS = 100;
 const IPTC_PLACES = new Set([26, 27, 90, 92, 95, 100, 101]);
 const IPTC_MARKER = 0x1c;
 
+/** Properties without a value do not count: editors write them empty into every file. */
 export function xmpHasLocation(packet: Buffer): boolean {
   // UTF-16 and UTF-32 are allowed; the names looked for are ASCII in all of them.
   const text = packet.toString('latin1').replaceAll('\0', '');
@@ -22,8 +23,28 @@ export function xmpHasLocation(packet: Buffer): boolean {
     // As the default namespace its properties bear no prefix: they cannot be told from others.
     if (prefixes.has('')) return true;
     const prefix = [usual, ...prefixes].map((name) => name.replaceAll('.', '\\.')).join('|');
-    return new RegExp(`[<\\s"'](?:${prefix}):(?:${properties})[\\s=/>]`).test(text);
+    const property = `(?:${prefix}):(?:${properties})`;
+    const attribute = new RegExp(`[\\s"']${property}\\s*=\\s*(?:"\\s*[^"\\s]|'\\s*[^'\\s])`);
+    return attribute.test(text) || hasFilledElement(text, new RegExp(`<(${property})[\\s/>]`, 'g'));
   });
+}
+
+/** Each look goes on behind the last one, so a packet is read once whatever it holds. */
+function hasFilledElement(text: string, opening: RegExp): boolean {
+  for (let tag = opening.exec(text); tag; tag = opening.exec(text)) {
+    const start = tag.index + tag[0].length - 1;
+    const end = text.indexOf('>', start) + 1;
+    if (end === 0) return true;
+    const attributes = text.slice(start, end - 1).trim();
+    opening.lastIndex = end;
+    if (attributes === '/') continue;
+    const closing = text.indexOf(`</${tag[1]}`, end);
+    if (attributes !== '' || closing < 0) return true;
+    // What is left without the tags that say nothing, such as <rdf:Bag/>.
+    if (text.slice(end, closing).replaceAll(/<\/?[\w:.-]+\s*\/?>|\s/g, '') !== '') return true;
+    opening.lastIndex = closing;
+  }
+  return false;
 }
 
 function prefixesOf(text: string, uri: string): Set<string> {

@@ -83,11 +83,11 @@ export interface Catalog {
    */
   addLease(lease: Lease, blob: Blob, deadline: number): Promise<void>;
 
-  /** The blobs that lost it. */
-  dropLease(operationId: string): Promise<string[]>;
+  /** Lets the operation's lease expire now. The blobs to release. */
+  expireLease(operationId: string): Promise<string[]>;
 
-  /** Every lease of bytes that were accepted and not claimed; the blobs that lost one. */
-  dropUploadLeases(): Promise<string[]>;
+  /** Lets every lease of bytes that were accepted and not claimed expire now. */
+  expireUploadLeases(): Promise<void>;
 
   /**
    * Executes a command exactly once for its operation: rows, search row, event, used lease and
@@ -95,17 +95,38 @@ export interface Catalog {
    */
   write(command: Command, operation: Operation): Promise<Written>;
 
-  /** Removes images deleted before that time for good; their bytes stay leased. The blobs. */
-  purge(deletedBefore: number, limit: number): Promise<string[]>;
+  /** Removes images deleted before that time for good; their bytes stay leased. How many. */
+  purge(deletedBefore: number, limit: number): Promise<number>;
 
-  /** Forgets expired leases, answers and events. The blobs that lost a lease. */
-  expire(now: number, limit: number): Promise<string[]>;
+  /** Forgets answers and events that are no longer kept. How many. */
+  forget(now: number, limit: number): Promise<number>;
 
-  /** Deletes the blob's row unless an image or a lease refers to it. Whether the row is gone. */
-  forgetBlob(sha256: string): Promise<boolean>;
+  /** Blobs with an expired lease, and those forgotten whose bytes may still be there. */
+  blobsToRelease(now: number, limit: number): Promise<string[]>;
+
+  /**
+   * Drops the blob's expired leases, and its row unless an image or another lease refers to it.
+   * True when there is no row any more: its bytes are to be deleted, and then `blobDeleted` told.
+   */
+  forgetBlob(sha256: string, now: number): Promise<boolean>;
+
+  /** The bytes of a forgotten blob are deleted. */
+  blobDeleted(sha256: string): Promise<void>;
+
+  /** Brings what speeds up searches into order, a little at a time. True while there is more. */
+  tidy(): Promise<boolean>;
 
   /** A page of blobs in order of hash, for checks of the whole. */
   blobsAfter(sha256: string, limit: number): Promise<Blob[]>;
+
+  /** Ids of up to `limit` images that have these bytes. */
+  imagesOfBlob(sha256: string, limit: number): Promise<string[]>;
+
+  /** What is wrong within the catalog, a sentence each; nothing is changed. */
+  check(): Promise<string[]>;
+
+  /** Makes anew what follows from the images: search rows and counts. */
+  rebuild(): Promise<void>;
 
   /** Fails unless the catalog can be written. */
   ping(call: Call): Promise<void>;

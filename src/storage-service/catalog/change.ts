@@ -36,10 +36,20 @@ export function created(
   content: KeptContent,
   { id, now }: { id: string; now: string },
 ): Change {
+  const { type, subtype, name, description, theme, tags, attributes, ...rest } = described(fields);
   const image = {
-    ...described(fields),
     id,
+    type,
+    subtype,
+    name,
+    description,
+    theme,
+    tags,
+    attributes,
+    source_type: rest.source_type,
+    source_id: rest.source_id,
     owner: null,
+    visibility: rest.visibility,
     content: { url: contentUrl(id, content.sha256), ...content },
     version: 1,
     created_at: now,

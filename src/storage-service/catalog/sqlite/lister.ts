@@ -4,7 +4,7 @@ import type { ImageFilter, ImagePage } from '../../../contract/image.ts';
 import { PAGE_DEFAULT_ITEMS } from '../../../contract/limits.ts';
 import { decodeCursor, encodeCursor, type Position } from './cursor.ts';
 import { matchOf } from './match.ts';
-import { rowFilter } from './row-filter.ts';
+import { FILTERED_COLUMNS, rowFilter } from './row-filter.ts';
 import { IMAGE_COLUMNS, type Row, toImage } from './rows.ts';
 import { SEARCH_ORIGIN } from './schema.ts';
 import { Statements } from './statements.ts';
@@ -96,32 +96,44 @@ export class Lister {
       GATHER_MAX_ROWS + 1,
     )?.count as number;
     if (count > GATHER_MAX_ROWS) return this.#walk(query, order);
-    const { column, direction } = order;
-    const sql = `select ${IMAGE_COLUMNS}, i.${column} as sort_key ${matches(filter)}
-      ${position ? `and ${past(order)}` : ''}
-      order by i.${column} ${direction}, i.seq ${direction} limit ?`;
-    const start = position ? [position.key, position.seq] : [];
-    return this.#statements.all(sql, match, ...rowids(above, below), ...start, limit);
+    const { column } = order;
+    return this.#page(
+      `select i.seq, i.${column} as sort_key ${matches(filter)}
+       ${position ? `and ${past(order)}` : ''} order by ${by(order)} limit ?`,
+      order,
+      [match, ...rowids(above, below), ...start(position), limit],
+    );
   }
 
   #walk(query: Query, order: Order): Row[] {
     const { filter, themes, above, below, position, limit, deadline } = query;
-    const { column, direction, index } = order;
-    const sql = `select ${IMAGE_COLUMNS}, i.${column} as sort_key
+    const { column, index } = order;
+    const sql = `select i.seq, i.${column} as sort_key, ${FILTERED_COLUMNS}
       from images i indexed by ${index} join blobs b on b.id = i.blob
-      ${position ? `where ${past(order)}` : ''}
-      order by i.${column} ${direction}, i.seq ${direction}`;
-    const start = position ? [position.key, position.seq] : [];
+      ${position ? `where ${past(order)}` : ''} order by ${by(order)}`;
     const wanted = rowFilter(filter, themes);
     const found: Row[] = [];
-    for (const row of this.#statements.iterate(sql, ...start)) {
+    for (const row of this.#statements.iterate(sql, ...start(position))) {
       if (Date.now() > deadline) throw tooSlow();
       const seq = row.seq as number;
       if (seq <= above || seq >= below || !wanted(row)) continue;
-      found.push(row);
+      found.push({ seq, sort_key: row.sort_key! });
       if (found.length === limit) break;
     }
-    return found;
+    return this.#page(
+      `select value ->> 'seq' as seq, value ->> 'sort_key' as sort_key from json_each(?)`,
+      order,
+      [JSON.stringify(found)],
+    );
+  }
+
+  /** Whole rows of the few that `chosen` selects: seq and sort_key, which order them. */
+  #page(chosen: string, { direction }: Order, values: (string | number)[]): Row[] {
+    const sql = `with chosen as (${chosen})
+      select ${IMAGE_COLUMNS}, chosen.sort_key
+      from chosen join images i on i.seq = chosen.seq join blobs b on b.id = i.blob
+      order by chosen.sort_key ${direction}, i.seq ${direction}`;
+    return this.#statements.all(sql, ...values);
   }
 
   /** seq rises with created_at, so a span of time is a span of seq. */
@@ -173,6 +185,14 @@ function matches(filter: ImageFilter): string {
 
 function rowids(above: number, below: number): [number, number] {
   return [SEARCH_ORIGIN - below, SEARCH_ORIGIN - above];
+}
+
+function by({ column, direction }: Order): string {
+  return `i.${column} ${direction}, i.seq ${direction}`;
+}
+
+function start(position: Position | undefined): (string | number)[] {
+  return position ? [position.key, position.seq] : [];
 }
 
 function past({ column, direction }: Order): string {

@@ -8,7 +8,7 @@ import type { Vocabulary } from './vocabulary.ts';
 /** A beginning that at most so many known words have is searched as those words (about 10 ms). */
 const PREFIX_MAX_WORDS = 300;
 /** Beginnings of this length and shorter have an index of their own in the full-text tables. */
-const PREFIX_INDEXED_CHARACTERS = 3;
+const PREFIX_INDEXED_CHARACTERS = 4;
 
 /** Alternatives, of which one must match: tokens quoted for FTS5. */
 type Group = string[];

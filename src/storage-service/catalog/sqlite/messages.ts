@@ -10,12 +10,30 @@ import type { Writer } from './writer.ts';
 export type WriteCalls = Pick<Writer, 'execute'> &
   Pick<
     Upkeep,
-    'addLease' | 'dropLease' | 'dropUploadLeases' | 'purge' | 'expire' | 'forgetBlob' | 'touch'
-  >;
+    | 'addLease'
+    | 'expireLease'
+    | 'expireUploadLeases'
+    | 'purge'
+    | 'forget'
+    | 'forgetBlob'
+    | 'blobDeleted'
+    | 'touch'
+  > & { tidy(): boolean; rebuild(): void };
 
 /** Calls that only read, answered by any reading thread. */
-export type ReadCalls = Pick<Lister, 'list'> &
-  Pick<Reader, 'findImage' | 'listThemes' | 'findBlob' | 'blobsAfter' | 'usage'>;
+export type ReadCalls = {
+  /** As JSON: the one large answer, and text crosses threads several times faster than objects. */
+  list(...values: Parameters<Lister['list']>): string;
+} & Pick<
+  Reader,
+  | 'findImage'
+  | 'listThemes'
+  | 'findBlob'
+  | 'blobsToRelease'
+  | 'blobsAfter'
+  | 'imagesOfBlob'
+  | 'usage'
+> & { check(): string[] };
 
 /** Ends the thread after what it has begun. */
 export const CLOSE = 'close';

@@ -35,6 +35,23 @@ export class Reader {
     return row && toBlob(row);
   }
 
+  blobsToRelease(now: number, limit: number): string[] {
+    const rows = this.#statements.all(
+      `select sha256 from removals
+       union select b.sha256 from leases l join blobs b on b.id = l.blob where l.expires_at <= ?
+       limit ?`,
+      now,
+      limit,
+    );
+    return rows.map(({ sha256 }) => sha256 as string);
+  }
+
+  imagesOfBlob(sha256: string, limit: number): string[] {
+    const sql = `select i.id from images i join blobs b on b.id = i.blob
+      where b.sha256 = ? limit ?`;
+    return this.#statements.all(sql, sha256, limit).map(({ id }) => id as string);
+  }
+
   blobsAfter(sha256: string, limit: number): Blob[] {
     const sql = `select ${BLOB_COLUMNS} from blobs b where b.sha256 > ? order by b.sha256 limit ?`;
     return this.#statements.all(sql, sha256, limit).map(toBlob);

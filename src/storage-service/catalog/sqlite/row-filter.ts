@@ -1,6 +1,9 @@
 import { type Format, type Image, type ImageFilter, MEDIA_TYPES } from '../../../contract/image.ts';
 import type { Row } from './rows.ts';
 
+export const FILTERED_COLUMNS = `i.deleted_at, i.type, i.subtype, i.theme, i.source_type,
+  i.source_id, i.owner, i.visibility, i.tags, i.attributes, b.media_type, b.width, b.height`;
+
 /**
  * The filters put to one row, for walks in an order that the full-text tables do not have. They
  * mean what the facets of tokens.ts mean. `themes` are those that the filter's names stand for.

@@ -17,7 +17,7 @@ export const SEARCH_ORIGIN = 2 ** 32;
 const searchTable = (name: string) => `
 create virtual table ${name} using fts5 (
   tokens, content = '', contentless_delete = 1, detail = none,
-  prefix = '2 3', tokenize = "ascii tokenchars ':'"
+  prefix = '2 3 4', tokenize = "ascii tokenchars ':'"
 );`;
 
 const VERSION_1 = `
@@ -95,6 +95,8 @@ create table leases (
 ) without rowid;
 create index leases_by_blob on leases (blob);
 create index leases_by_expiry on leases (expires_at);
+
+create table removals (sha256 text primary key) without rowid;
 
 create table operations (
   seq integer primary key,

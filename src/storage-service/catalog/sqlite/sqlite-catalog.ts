@@ -15,6 +15,9 @@ import type { ReadCalls, WriteCalls } from './messages.ts';
 /** Two, so that one slow search does not hold up the rest; as many as a small machine has cores. */
 const READERS = 2;
 
+/** Work on the whole catalog: minutes for millions of images. */
+const WHOLE_DEADLINE_MS = 60 * 60 * 1000;
+
 /** The catalog in one SQLite file: a thread that writes, and threads that read beside it. */
 export class SqliteCatalog implements Catalog {
   readonly #writer: CatalogThread;
@@ -36,9 +39,9 @@ export class SqliteCatalog implements Catalog {
     return this.#read('findImage', [imageId], deadline);
   }
 
-  listImages(filter: ImageFilter, call: Call): Promise<ImagePage> {
+  async listImages(filter: ImageFilter, call: Call): Promise<ImagePage> {
     const deadline = Math.min(call.deadline, Date.now() + QUERY_DEADLINE_MS);
-    return this.#read('list', [filter, deadline], deadline);
+    return JSON.parse(await this.#read('list', [filter, deadline], deadline));
   }
 
   listThemes({ deadline }: Call): Promise<Theme[]> {
@@ -53,28 +56,52 @@ export class SqliteCatalog implements Catalog {
     return this.#write('addLease', [lease, blob], deadline);
   }
 
-  dropLease(operationId: string): Promise<string[]> {
-    return this.#write('dropLease', [operationId]);
+  expireLease(operationId: string): Promise<string[]> {
+    return this.#write('expireLease', [operationId]);
   }
 
-  dropUploadLeases(): Promise<string[]> {
-    return this.#write('dropUploadLeases', []);
+  expireUploadLeases(): Promise<void> {
+    return this.#write('expireUploadLeases', []);
   }
 
   write(command: Command, operation: Operation): Promise<Written> {
     return this.#write('execute', [command, operation], operation.deadline);
   }
 
-  purge(deletedBefore: number, limit: number): Promise<string[]> {
+  purge(deletedBefore: number, limit: number): Promise<number> {
     return this.#write('purge', [deletedBefore, limit]);
   }
 
-  expire(now: number, limit: number): Promise<string[]> {
-    return this.#write('expire', [now, limit]);
+  forget(now: number, limit: number): Promise<number> {
+    return this.#write('forget', [now, limit]);
   }
 
-  forgetBlob(sha256: string): Promise<boolean> {
-    return this.#write('forgetBlob', [sha256]);
+  blobsToRelease(now: number, limit: number): Promise<string[]> {
+    return this.#read('blobsToRelease', [now, limit]);
+  }
+
+  forgetBlob(sha256: string, now: number): Promise<boolean> {
+    return this.#write('forgetBlob', [sha256, now]);
+  }
+
+  blobDeleted(sha256: string): Promise<void> {
+    return this.#write('blobDeleted', [sha256]);
+  }
+
+  tidy(): Promise<boolean> {
+    return this.#write('tidy', []);
+  }
+
+  imagesOfBlob(sha256: string, limit: number): Promise<string[]> {
+    return this.#read('imagesOfBlob', [sha256, limit]);
+  }
+
+  check(): Promise<string[]> {
+    return this.#read('check', [], Date.now() + WHOLE_DEADLINE_MS);
+  }
+
+  rebuild(): Promise<void> {
+    return this.#write('rebuild', [], Date.now() + WHOLE_DEADLINE_MS);
   }
 
   blobsAfter(sha256: string, limit: number): Promise<Blob[]> {

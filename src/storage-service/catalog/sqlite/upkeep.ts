@@ -39,60 +39,70 @@ export class Upkeep {
     );
   }
 
-  dropLease(operationId: string): string[] {
-    return this.#dropLeases('operation_id = ?', operationId);
+  expireLease(operationId: string): string[] {
+    const expired = this.#statements.all(
+      `update leases set expires_at = 0 where operation_id = ? and claimed = 0
+       returning (select sha256 from blobs where id = leases.blob) as sha256`,
+      operationId,
+    );
+    return expired.map(({ sha256 }) => sha256 as string);
   }
 
-  dropUploadLeases(): string[] {
-    return this.#dropLeases('claimed = 0 and ? = 0', 0);
+  expireUploadLeases(): void {
+    this.#statements.run('update leases set expires_at = 0 where claimed = 0');
   }
 
-  purge(deletedBefore: number, limit: number): string[] {
-    this.#writer.index();
+  purge(deletedBefore: number, limit: number): number {
     const rows = this.#statements.all(
-      `select i.seq, i.blob, b.sha256 from images i join blobs b on b.id = i.blob
-       where i.deleted_at is not null and i.deleted_at < ? order by i.deleted_at limit ?`,
+      `select seq, blob from images
+       where deleted_at is not null and deleted_at < ? order by deleted_at limit ?`,
       deletedBefore,
       limit,
     );
+    if (rows.length > 0) this.#writer.index();
     for (const { seq, blob } of rows) {
       this.#writer.unindex(seq as number, true);
       this.#statements.run('delete from images where seq = ?', seq as number);
       this.#writer.retain(blob as number, Date.now());
     }
-    return rows.map(({ sha256 }) => sha256 as string);
+    return rows.length;
   }
 
-  expire(now: number, limit: number): string[] {
-    this.#statements.run(
+  forget(now: number, limit: number): number {
+    const answers = this.#statements.all(
       `delete from operations where seq in
-         (select seq from operations where expires_at < ? limit ?)`,
+         (select seq from operations where expires_at < ? limit ?) returning 1`,
       now,
       limit,
     );
-    this.#statements.run(
-      'delete from events where seq in (select seq from events where created_at < ? limit ?)',
+    const events = this.#statements.all(
+      `delete from events where seq in
+         (select seq from events where created_at < ? order by seq limit ?) returning 1`,
       now - EVENT_KEPT_MS,
       limit,
     );
-    return this.#dropLeases(
-      'operation_id in (select operation_id from leases where expires_at < ? limit ?)',
-      now,
-      limit,
-    );
+    return answers.length + events.length;
   }
 
-  forgetBlob(sha256: string): boolean {
+  forgetBlob(sha256: string, now: number): boolean {
     const blob = this.#statements.get('select id from blobs where sha256 = ?', sha256)?.id;
-    if (blob === undefined) return true;
-    const kept = this.#statements.get(
-      `select exists (select 1 from images where blob = ?1)
-         or exists (select 1 from leases where blob = ?1) as kept`,
-      blob,
-    )?.kept;
-    if (kept) return false;
-    this.#statements.run('delete from blobs where id = ?', blob);
+    if (blob !== undefined) {
+      this.#statements.run('delete from leases where blob = ? and expires_at <= ?', blob, now);
+      const kept = this.#statements.get(
+        `select exists (select 1 from images where blob = ?1)
+           or exists (select 1 from leases where blob = ?1) as kept`,
+        blob,
+      )?.kept;
+      if (kept) return false;
+      this.#statements.run('delete from blobs where id = ?', blob);
+    }
+    // Should the process die before the bytes are deleted, this remembers that they are to be.
+    this.#statements.run('insert or ignore into removals values (?)', sha256);
     return true;
+  }
+
+  blobDeleted(sha256: string): void {
+    this.#statements.run('delete from removals where sha256 = ?', sha256);
   }
 
   /** Writes what is there already, and so proves that it can. */
@@ -115,11 +125,5 @@ export class Upkeep {
     const names = Object.keys(row);
     const sql = `insert into blobs (${names.join(', ')}) values (${names.map(() => '?').join(', ')})`;
     return this.#statements.run(sql, ...Object.values(row));
-  }
-
-  #dropLeases(condition: string, ...values: (string | number)[]): string[] {
-    const sql = `delete from leases where ${condition}
-      returning (select sha256 from blobs where id = leases.blob) as sha256`;
-    return this.#statements.all(sql, ...values).map(({ sha256 }) => sha256 as string);
   }
 }

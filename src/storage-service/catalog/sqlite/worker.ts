@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ServiceError, toServiceError } from '../../../contract/errors.ts';
 import { catalogFault, connect } from './connection.ts';
+import { faultsOf, rebuild } from './consistency.ts';
 import { Lister } from './lister.ts';
 import {
   type Answered,
@@ -13,6 +14,8 @@ import {
 } from './messages.ts';
 import { Reader } from './reader.ts';
 import { migrate } from './schema.ts';
+import { Statements } from './statements.ts';
+import { Tidy } from './tidy.ts';
 import { Upkeep } from './upkeep.ts';
 import { Writer } from './writer.ts';
 
@@ -39,11 +42,14 @@ function serveReads(db: DatabaseSync): void {
   const lister = new Lister(db);
   const reader = new Reader(db);
   const calls: ReadCalls = {
-    list: (filter, deadline) => lister.list(filter, deadline),
+    list: (filter, deadline) => JSON.stringify(lister.list(filter, deadline)),
     findImage: (imageId) => reader.findImage(imageId),
     listThemes: () => reader.listThemes(),
     findBlob: (sha256) => reader.findBlob(sha256),
+    blobsToRelease: (now, limit) => reader.blobsToRelease(now, limit),
     blobsAfter: (sha256, limit) => reader.blobsAfter(sha256, limit),
+    imagesOfBlob: (sha256, limit) => reader.imagesOfBlob(sha256, limit),
+    check,
     usage: () => reader.usage(),
   };
   port.on('message', (asked: Asked | typeof CLOSE) => {
@@ -56,19 +62,36 @@ function serveReads(db: DatabaseSync): void {
   });
 }
 
+/**
+ * By a connection of its own: the integrity check of FTS5 trusts what its connection remembers of
+ * the index, though another connection may have written it anew.
+ */
+function check(): string[] {
+  const db = connect(path, 'read');
+  try {
+    return faultsOf(db);
+  } finally {
+    db.close();
+  }
+}
+
 function serveWrites(db: DatabaseSync): void {
   migrate(db);
   const writer = new Writer(db);
   const upkeep = new Upkeep(db, writer);
+  const tidy = new Tidy(new Statements(db));
   const calls: WriteCalls = {
     execute: (command, operation) => writer.execute(command, operation),
     addLease: (lease, blob) => upkeep.addLease(lease, blob),
-    dropLease: (operationId) => upkeep.dropLease(operationId),
-    dropUploadLeases: () => upkeep.dropUploadLeases(),
+    expireLease: (operationId) => upkeep.expireLease(operationId),
+    expireUploadLeases: () => upkeep.expireUploadLeases(),
     purge: (deletedBefore, limit) => upkeep.purge(deletedBefore, limit),
-    expire: (now, limit) => upkeep.expire(now, limit),
-    forgetBlob: (sha256) => upkeep.forgetBlob(sha256),
+    forget: (now, limit) => upkeep.forget(now, limit),
+    forgetBlob: (sha256, now) => upkeep.forgetBlob(sha256, now),
+    blobDeleted: (sha256) => upkeep.blobDeleted(sha256),
     touch: () => upkeep.touch(),
+    tidy: () => tidy.step(),
+    rebuild: () => rebuild(db, writer),
   };
   const waiting: Asked[] = [];
   let closing = false;
@@ -90,8 +113,9 @@ function serveWrites(db: DatabaseSync): void {
     try {
       db.exec('begin immediate');
       const answers = group.map(execute);
-      writer.index();
+      const indexed = writer.index();
       db.exec('commit');
+      tidy.changed(indexed);
       return answers;
     } catch (error) {
       if (db.isTransaction) db.exec('rollback');

@@ -73,8 +73,8 @@ export class Writer {
     if (what === 'transaction') this.#unindexed.clear();
   }
 
-  /** Writes the full-text rows of all that was executed. */
-  index(): void {
+  /** Writes the full-text rows of all that was executed. How many. */
+  index(): number {
     // FTS5 takes rowids that rise within a transaction several times faster.
     const rows = [...this.#unindexed.values()].sort((a, b) => b.seq - a.seq);
     this.#unindexed.clear();
@@ -87,6 +87,12 @@ export class Writer {
         tokens,
       );
     }
+    return rows.length;
+  }
+
+  /** Has `index` write the image's full-text row. `before` is the image that has one already. */
+  noteForIndex(seq: number, image: Image, before: Image | undefined): void {
+    this.#unindexed.set(seq, this.#indexing(seq, image, before));
   }
 
   unindex(seq: number, deleted: boolean): void {
@@ -136,7 +142,7 @@ export class Writer {
       const blob = (claimed ?? row?.blob) as number;
       const seq = row ? (row.seq as number) : this.#insertRow(change.image, blob);
       if (row) this.#updateRow(seq, change.image, blob);
-      this.#noteForIndex(seq, change.image, current);
+      this.#noted = this.#indexing(seq, change.image, current);
       if (row && row.blob !== blob) this.retain(row.blob as number, now.getTime());
       if ('content' in command)
         this.#statements.run('delete from leases where operation_id = ?', operationId);
@@ -217,11 +223,11 @@ export class Writer {
     this.#statements.run(sql, ...Object.values(row), seq);
   }
 
-  #noteForIndex(seq: number, image: Image, before: Image | undefined): void {
+  #indexing(seq: number, image: Image, before: Image | undefined): Indexing {
     const words = imageWords(image);
     for (const word of words) this.#learn(word);
     const earlier = this.#unindexed.get(seq);
-    this.#noted = {
+    return {
       seq,
       tokens: [...words, ...imageFacets(image)].join(' '),
       deleted: image.deleted_at !== null,

@@ -1,0 +1,70 @@
+import type { AddressInfo } from 'node:net';
+import { styleText } from 'node:util';
+import packageJson from '../package.json' with { type: 'json' };
+import { imageServiceSettings } from '../src/image-service/config.ts';
+import { buildServer } from '../src/image-service/server.ts';
+import { readSettings, type Settings } from '../src/settings.ts';
+import { storageServiceSettings } from '../src/storage-service/config.ts';
+import { createLog, type Log, logSettings } from '../src/telemetry/log.ts';
+import { openEmbeddedStore } from './embedded-store.ts';
+import { runCommand } from './run-command.ts';
+
+/** Both services in one process, without a hub: SQLite and files in one data folder. */
+
+export const allInOneSettings = {
+  ...imageServiceSettings,
+  ...storageServiceSettings,
+  ...logSettings,
+};
+
+export type RunningService = { url: string; close(): Promise<void> };
+
+/** Listens when it answers. `close` finishes what runs and closes in reverse order of opening. */
+export async function startAllInOne(
+  config: Settings<typeof allInOneSettings>,
+  version: string,
+  log: Log,
+): Promise<RunningService> {
+  await using closing = new AsyncDisposableStack();
+  const { store, sweeper, close } = await openEmbeddedStore(config, version, log);
+  closing.defer(close);
+  // Whoever was about to claim them was the process before this one.
+  await sweeper.releaseUploads();
+  const messageHub = async () =>
+    ({ status: 'healthy', latency_ms: 0, mode: 'in_process' }) as const;
+  const server = await buildServer({
+    config,
+    storage: store,
+    events: store,
+    log,
+    version,
+    messageHub,
+  });
+  closing.defer(() => server.close());
+  await server.listen({ host: config.host, port: config.port });
+  const { address, family, port } = server.addresses()[0] as AddressInfo;
+  const host = family === 'IPv6' ? `[${address}]` : address;
+  const running = closing.move();
+  return { url: `http://${host}:${port}`, close: () => running.disposeAsync() };
+}
+
+if (import.meta.main) {
+  await runCommand({
+    usage: 'npm start',
+    about: 'Runs the whole image service in one process.',
+    settings: allInOneSettings,
+    async start(env) {
+      const config = readSettings(allInOneSettings, env);
+      const { version } = packageJson;
+      const pretty = process.stdout.isTTY;
+      const log = createLog({ service: 'all-in-one', version, level: config.logLevel, pretty });
+      const service = await startAllInOne(config, version, log);
+      const { url } = service;
+      const docs = `${url}/docs`;
+      log.info({ url, docs, data_dir: config.dataDir }, 'Ready');
+      log.warn('visibility is kept but not enforced until access control exists');
+      if (pretty) console.log(styleText('bold', `\n  Open ${docs}\n`));
+      return { log, close: () => service.close() };
+    },
+  });
+}

@@ -1,0 +1,85 @@
+import { parseArgs } from 'node:util';
+import { type Environment, type Setting, SettingsError } from '../src/settings.ts';
+import type { Log } from '../src/telemetry/log.ts';
+
+/** Longer than any request may take to finish; then the process ends all the same. */
+const SHUTDOWN_MAX_MS = 30_000;
+
+type Command = {
+  /** What starts it. */
+  usage: string;
+  about: string;
+  settings: Readonly<Record<string, Setting<unknown>>>;
+  start(env: Environment): Promise<{ log: Log; close(): Promise<void> }>;
+};
+
+/**
+ * Runs a service from the command line until SIGTERM or SIGINT: `--help`, faults of settings and of
+ * the start in one clear message (exit code 1), an orderly end (exit code 0).
+ */
+export async function runCommand(command: Command): Promise<void> {
+  const { values, positionals } = parseArgs({
+    options: { help: { type: 'boolean', short: 'h' } },
+    strict: false,
+    allowPositionals: true,
+  });
+  if (values.help) {
+    process.stdout.write(helpOf(command));
+    return;
+  }
+  const unknown = [...Object.keys(values).map((name) => `--${name}`), ...positionals];
+  if (unknown.length > 0) {
+    return fail(
+      `${unknown.join(', ')}: not known here. Settings are environment variables; ${command.usage} -- --help lists them.`,
+    );
+  }
+  try {
+    const { log, close } = await command.start(process.env);
+    endOnSignal(log, close);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE' || code === 'EACCES' || code === 'EADDRNOTAVAIL') {
+      return fail(
+        `Cannot listen on ${process.env.HOST ?? '127.0.0.1'}:${process.env.PORT ?? 8000} (${code}). Set HOST and PORT to an address that is free.`,
+      );
+    }
+    return fail(error instanceof SettingsError ? message : `The service cannot start: ${message}`);
+  }
+}
+
+function endOnSignal(log: Log, close: () => Promise<void>): void {
+  let ending = false;
+  const end = async (signal: string) => {
+    if (ending) return;
+    ending = true;
+    log.info({ signal }, 'Stopping: no new requests, those that run are finished');
+    setTimeout(() => {
+      log.error('Not all ended in time; stopping now');
+      process.exit(1);
+    }, SHUTDOWN_MAX_MS).unref();
+    try {
+      await close();
+      log.info('Stopped');
+      process.exit(0);
+    } catch (error) {
+      log.error({ err: error }, 'Stopped with an error');
+      process.exit(1);
+    }
+  };
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+}
+
+function fail(message: string): void {
+  process.stderr.write(`${message}\n`);
+  process.exitCode = 1;
+}
+
+function helpOf({ usage, about, settings }: Command): string {
+  const rows = Object.values(settings).map((setting) => {
+    const { name, describe } = setting;
+    const fallback = String(setting.default) || 'none';
+    return `  ${name.padEnd(18)} ${describe} (${fallback})`;
+  });
+  return `${about}\n\n  ${usage}\n\nSettings, as environment variables, with their defaults:\n\n${rows.join('\n')}\n`;
+}

@@ -1,0 +1,57 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { IMAGE_COLUMNS, type Row, toImage } from './rows.ts';
+import { ANY } from './tokens.ts';
+import type { Writer } from './writer.ts';
+
+/** Images whose full-text rows are made anew in one go. */
+const REBUILD_BATCH_IMAGES = 1_000;
+
+/** Theme counts as they are kept and as the images have them. */
+const THEME_COUNTS = `
+  select name, image_count as kept, coalesce(counted, 0) as counted from themes
+  left join (select theme, count(*) as counted from images where deleted_at is null group by theme)
+    on theme = name`;
+
+/** What is wrong within the catalog, a sentence each. Reads all of it. */
+export function faultsOf(db: DatabaseSync): string[] {
+  const faults = db
+    .prepare('pragma quick_check(10)')
+    .all()
+    .map((row) => String(row.quick_check))
+    .filter((result) => result !== 'ok');
+  const number = (sql: string) => Number(db.prepare(sql).get()?.number);
+  for (const [table, condition] of [
+    ['search_live', 'is null'],
+    ['search_deleted', 'is not null'],
+  ]) {
+    const rows = number(`select count(*) as number from ${table} where ${table} match '"${ANY}"'`);
+    const images = number(`select count(*) as number from images where deleted_at ${condition}`);
+    if (rows !== images) faults.push(`${table} holds ${rows} rows for ${images} images`);
+  }
+  for (const { name, kept, counted } of db.prepare(`${THEME_COUNTS} where kept <> counted`).all()) {
+    faults.push(`theme ${name} says ${kept} images and has ${counted}`);
+  }
+  const lost = number(
+    'select count(*) as number from images where blob not in (select id from blobs)',
+  );
+  if (lost > 0) faults.push(`${lost} images have no row for their bytes`);
+  return faults;
+}
+
+/** Within a transaction of the caller. */
+export function rebuild(db: DatabaseSync, writer: Writer): void {
+  db.exec(`insert into search_live (search_live) values ('delete-all');
+    insert into search_deleted (search_deleted) values ('delete-all');
+    delete from words;
+    update themes set image_count = counts.counted
+      from (${THEME_COUNTS}) as counts where counts.name = themes.name;`);
+  writer.undone('transaction');
+  const page = db.prepare(`select ${IMAGE_COLUMNS} from images i join blobs b on b.id = i.blob
+    where i.seq > ? order by i.seq limit ${REBUILD_BATCH_IMAGES}`);
+  let last = 0;
+  for (let rows = page.all(last) as Row[]; rows.length > 0; rows = page.all(last) as Row[]) {
+    for (const row of rows) writer.noteForIndex(row.seq as number, toImage(row), undefined);
+    writer.index();
+    last = rows.at(-1)!.seq as number;
+  }
+}
