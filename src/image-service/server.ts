@@ -161,7 +161,8 @@ function refuseUnknown(server: FastifyInstance, guard: BrowserGuard): void {
   server.setNotFoundHandler((request, reply) => {
     const [url = '/'] = request.url.split('?', 1);
     const taken = METHODS.filter((method) => server.findRoute({ method, url }));
-    if (taken.length === 0) {
+    const method = request.method as (typeof METHODS)[number];
+    if (taken.length === 0 || taken.includes(method)) {
       throw new ServiceError(
         'not_found',
         'Nothing has this address; /docs shows those that exist.',

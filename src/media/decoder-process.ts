@@ -1,9 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { ServiceError } from '../contract/errors.ts';
-import type { Answer, Step, Steps } from './decoder-protocol.ts';
+import type { Answer, Step, Steps } from './decoder/protocol.ts';
 
-const PROGRAM = new URL('./decoder.ts', import.meta.url);
+const PROGRAM = new URL('./decoder/decoder.ts', import.meta.url);
 /** A decode fills 2 GiB in more than a second; a look at the size costs 20 µs. */
 const MEMORY_LOOK_MS = 100;
 

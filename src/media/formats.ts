@@ -1,15 +1,15 @@
 import { ServiceError } from '../contract/errors.ts';
 import type { Format } from '../contract/image.ts';
-import { scanAvif } from './location/avif.ts';
-import { scanGif } from './location/gif.ts';
-import { scanJpeg } from './location/jpeg.ts';
-import { scanPng } from './location/png.ts';
+import { scanAvif } from './location/containers/avif.ts';
+import { scanGif } from './location/containers/gif.ts';
+import { scanJpeg } from './location/containers/jpeg.ts';
+import { scanPng } from './location/containers/png.ts';
+import { scanWebp } from './location/containers/webp.ts';
 import type { Scanner } from './location/scan.ts';
-import { scanWebp } from './location/webp.ts';
 
 /**
  * The formats taken. A new one is a line in the contract's MEDIA_TYPES and, since the compiler then
- * asks for it, an entry here with its scanner in location/.
+ * asks for it, an entry here with its scanner in location/containers/.
  */
 type FormatEntry = {
   /** Whether a file that begins with these bytes is one. */

@@ -3,11 +3,15 @@ import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { syncFile } from './blobs/file-blob-store.ts';
 
+/** https://sqlite.org/rescode.html#busy */
+const SQLITE_BUSY = 5;
+
 export type DataFolder = {
   path: string;
   catalog: string;
   blobs: string;
   incoming: string;
+  lock: string;
   /** Lets another process have the folder. */
   release(): void;
 };
@@ -31,7 +35,7 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
       { cause: error },
     );
   }
-  return { ...folder, release: lock(join(folder.path, 'lock.sqlite'), path) };
+  return { ...folder, release: lock(folder.lock, path) };
 }
 
 /** Where things are, whoever has the folder. */
@@ -42,20 +46,28 @@ export function partsOf(path: string): Omit<DataFolder, 'release'> {
     catalog: join(root, 'catalog.sqlite'),
     blobs: join(root, 'blobs'),
     incoming: join(root, 'incoming'),
+    lock: join(root, 'lock.sqlite'),
   };
 }
 
 /** An open transaction holds the lock; the kernel ends it with the process, however that dies. */
 function lock(file: string, path: string): () => void {
+  const release = tryLock(file);
+  if (release) return release;
+  throw new Error(
+    `DATA_DIR=${path}: in use by another process of this service. Stop that one, or name another folder.`,
+  );
+}
+
+/** Takes a folder's lock and gives the way to release it; null when another process has it. */
+export function tryLock(file: string): (() => void) | null {
   const db = new DatabaseSync(file, { timeout: 0 });
   try {
     db.exec('begin exclusive');
+    return () => db.close();
   } catch (error) {
     db.close();
-    throw new Error(
-      `DATA_DIR=${path}: in use by another process of this service. Stop that one, or name another folder.`,
-      { cause: error },
-    );
+    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw error;
+    return null;
   }
-  return () => db.close();
 }

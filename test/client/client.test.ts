@@ -14,8 +14,9 @@ async function picture(red: number): Promise<File> {
 
 const fields = { type: 'token' as const, name: 'Goblin', theme: 'fantasy' };
 
-test('an image is created with every field, read, changed, deleted, restored', async (t) => {
-  const client = new ImageClient({ url: (await startService(t)).url });
+test('an image is created with every field, read, changed, deleted, restored', async () => {
+  await using service = await startService();
+  const client = new ImageClient({ url: service.url });
   const { value: image, replayed } = await client.create(
     {
       ...fields,
@@ -44,8 +45,9 @@ test('an image is created with every field, read, changed, deleted, restored', a
   assert.equal((await client.restore(image.id)).value.deleted_at, null);
 });
 
-test('a list gives every image once, page by page, with filters of several values', async (t) => {
-  const client = new ImageClient({ url: (await startService(t)).url });
+test('a list gives every image once, page by page, with filters of several values', async () => {
+  await using service = await startService();
+  const client = new ImageClient({ url: service.url });
   for (const [index, tag] of ['a', 'b', 'a', 'b', 'a'].entries()) {
     const tags = [tag, 'all'];
     const attributes = { level: index };
@@ -58,16 +60,18 @@ test('a list gives every image once, page by page, with filters of several value
   assert.deepEqual(await names({ sort: 'name', attr: { level: ['2', '4'] } }), ['N2', 'N4']);
 });
 
-test('the same key gets the same answer', async (t) => {
-  const client = new ImageClient({ url: (await startService(t)).url });
+test('the same key gets the same answer', async () => {
+  await using service = await startService();
+  const client = new ImageClient({ url: service.url });
   const idempotencyKey = 'once';
   const first = await client.create(fields, await picture(1), { idempotencyKey });
   const second = await client.create(fields, await picture(1), { idempotencyKey });
   assert.deepEqual(second, { value: first.value, replayed: true });
 });
 
-test('content comes whole or in part, and can be replaced', async (t) => {
-  const client = new ImageClient({ url: (await startService(t)).url });
+test('content comes whole or in part, and can be replaced', async () => {
+  await using service = await startService();
+  const client = new ImageClient({ url: service.url });
   const { value: image } = await client.create(fields, await picture(1));
   const whole = await client.content(image.id);
   assert.deepEqual(await whole.bytes(), await (await picture(1)).bytes());
@@ -82,8 +86,9 @@ test('content comes whole or in part, and can be replaced', async (t) => {
   });
 });
 
-test('themes come with their counts', async (t) => {
-  const client = new ImageClient({ url: (await startService(t)).url });
+test('themes come with their counts', async () => {
+  await using service = await startService();
+  const client = new ImageClient({ url: service.url });
   await client.create(fields, await picture(1));
   const fantasy = (await client.themes()).find(({ name }) => name === 'fantasy');
   assert.equal(fantasy?.image_count, 1);

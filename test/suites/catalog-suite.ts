@@ -249,6 +249,25 @@ export function catalogSuite(name: string, open: () => Promise<Catalog>): void {
       await assert.rejects(lease(operation_id, 'other bytes'), { code: 'operation_id_reused' });
     });
 
+    test('bytes that came with a refused or repeated request are released', async () => {
+      const operation_id = randomUUID();
+      const { sha256 } = await lease(operation_id, 'refused');
+      const released = async () =>
+        (await catalog.blobsToRelease(Date.now(), 1_000)).includes(sha256);
+      const command: Command = {
+        operation: 'replace_content',
+        image_id: randomUUID(),
+        if_sha256: null,
+        content: { sha256, filename: null },
+      };
+      await assert.rejects(write(command, operation_id), { code: 'image_not_found' });
+      assert.equal(await released(), true);
+      await lease(operation_id, 'refused');
+      assert.equal(await released(), false);
+      await assert.rejects(write(command, operation_id), { replayed: true });
+      assert.equal(await released(), true);
+    });
+
     test('bytes leased and never claimed are bounded', async () => {
       const operation_id = randomUUID();
       const blob = blobOf('huge', {});

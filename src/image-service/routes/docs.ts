@@ -61,7 +61,7 @@ export async function docsRoutes(scope: FastifyInstance): Promise<void> {
   await scope.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: PAGE_POLICY,
-    uiConfig: { url: '/openapi.json', validatorUrl: null, displayRequestDuration: true },
+    uiConfig: { layout: 'BaseLayout', displayRequestDuration: true },
     theme: { title: 'D&D Image Service' },
   });
 }

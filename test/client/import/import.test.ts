@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -61,7 +62,8 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
 }
 
 test('a folder goes in once, however often it is imported', async (t) => {
-  const { url } = await startService(t);
+  await using service = await startService();
+  const { url } = service;
   const client = new ImageClient({ url });
   const same = await png(1);
   const folder = await folderOf(t, {
@@ -98,7 +100,8 @@ test('a folder goes in once, however often it is imported', async (t) => {
 });
 
 test('a file that is refused is named with the reason, the others go in', async (t) => {
-  const { url } = await startService(t);
+  await using service = await startService();
+  const { url } = service;
   const good = await png(1);
   const folder = await folderOf(t, { 'good.png': good, 'cut.png': good.subarray(0, 40) });
   const { code, counts, text } = await importing(folder, url).ended;
@@ -109,7 +112,8 @@ test('a file that is refused is named with the reason, the others go in', async 
 });
 
 test('an image that was deleted since stays deleted, and that is told', async (t) => {
-  const { url } = await startService(t);
+  await using service = await startService();
+  const { url } = service;
   const client = new ImageClient({ url });
   const folder = await manyImages(t, 2);
   await importing(folder, url).ended;
@@ -122,7 +126,8 @@ test('an image that was deleted since stays deleted, and that is told', async (t
 });
 
 test('interrupted, it finishes what is under way; run again, it brings the rest', async (t) => {
-  const { url } = await startService(t);
+  await using service = await startService();
+  const { url } = service;
   const client = new ImageClient({ url });
   const folder = await manyImages(t, 120);
   const { child, ended } = importing(folder, url);
@@ -142,7 +147,8 @@ test('interrupted, it finishes what is under way; run again, it brings the rest'
 });
 
 test('killed and run again, it makes no duplicates', async (t) => {
-  const { url } = await startService(t);
+  await using service = await startService();
+  const { url } = service;
   const client = new ImageClient({ url });
   const folder = await manyImages(t, 60);
   const { child, ended } = importing(folder, url);
@@ -152,4 +158,61 @@ test('killed and run again, it makes no duplicates', async (t) => {
   assert.equal((await importing(folder, url).ended).code, 0);
   assert.equal(new Set((await imported(client)).map((image) => image.source_id)).size, 60);
   assert.equal((await imported(client)).length, 60);
+});
+
+test('a service that goes away and comes back is waited for', async (t) => {
+  const env = { DATA_DIR: await folderOf(t, {}) };
+  let service = await startService(env);
+  // The service has another port after its restart; its clients do not see that.
+  const door = createServer((socket) => {
+    const way = connect(service.port, '127.0.0.1');
+    socket.pipe(way).pipe(socket);
+    socket.on('error', () => way.destroy()).on('close', () => way.destroy());
+    way.on('error', () => socket.resetAndDestroy()).on('close', () => socket.destroy());
+  });
+  await once(door.listen(0, '127.0.0.1'), 'listening');
+  t.after(() => door.close());
+  const url = `http://127.0.0.1:${(door.address() as AddressInfo).port}`;
+  const client = new ImageClient({ url });
+
+  const folder = await manyImages(t, 80);
+  const { ended } = importing(folder, url);
+  await until(async () => (await imported(client)).length > 0);
+  await service.close();
+  service = await startService(env);
+  t.after(() => service.close());
+  const { code, counts, complaints } = await ended;
+  assert.equal(code, 0, complaints);
+  assert.equal(counts('taken') + counts('already there'), 80);
+  assert.equal((await imported(client)).length, 80);
+});
+
+test('nobody at the address: it says how to start the service', async (t) => {
+  const service = await startService();
+  await service.close();
+  const { code, complaints } = await importing(await manyImages(t, 1), service.url).ended;
+  assert.equal(code, 1);
+  assert.match(complaints, new RegExp(`No answer from ${service.url}: .*ECONNREFUSED`));
+  assert.match(complaints, /npm start/);
+});
+
+test('a wrong command line is told and exits 2; help exits 0', async (t) => {
+  const folder = await manyImages(t, 0);
+  const wrong: [string[], RegExp][] = [
+    [['--theme', 'Not A Slug'], /--theme must be a slug/],
+    [['--type', 'picture'], /--type must be one of portrait, token/],
+    [['--concurrency', '0'], /--concurrency must be a whole number from 1/],
+    [['--url', 'nowhere'], /--url must be an address/],
+    [['--bogus'], /Unknown option '--bogus'/],
+    [['another-folder'], /One folder is needed/],
+  ];
+  for (const [options, expected] of wrong) {
+    const { code, complaints } = await importing(folder, 'http://127.0.0.1:8000', ...options).ended;
+    assert.equal(code, 2, complaints);
+    assert.match(complaints, expected);
+  }
+  const missing = await importing(join(folder, 'gone'), 'http://127.0.0.1:8000').ended;
+  assert.equal(missing.code, 2);
+  assert.match(missing.complaints, /There is no folder .*gone/);
+  assert.equal((await importing(folder, 'http://127.0.0.1:8000', '--help').ended).code, 0);
 });

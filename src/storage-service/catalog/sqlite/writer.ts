@@ -106,7 +106,7 @@ export class Writer {
     const sql = 'select fingerprint, answer from operations where operation_id = ?';
     const known = this.#statements.get(sql, operation_id);
     if (known) {
-      this.#statements.run('delete from leases where operation_id = ?', operation_id);
+      this.#giveUpLease(operation_id);
       if (known.fingerprint !== fingerprint) throw operationIdReused();
       return repeated(JSON.parse(known.answer as string) as Answer);
     }
@@ -122,6 +122,7 @@ export class Writer {
       return written;
     } catch (error) {
       if (!(error instanceof ServiceError) || !KEPT_REFUSALS.has(error.code)) throw error;
+      this.#giveUpLease(operation_id);
       this.#keep(operation, { error: error.toData() });
       return error;
     }
@@ -187,6 +188,12 @@ export class Writer {
        from leases l join blobs b on b.id = l.blob where l.operation_id = ?`,
       operationId,
     );
+  }
+
+  /** Bytes that came with a request which does not need them are swept. */
+  #giveUpLease(operationId: string): void {
+    const sql = 'update leases set expires_at = 0 where operation_id = ? and claimed = 0';
+    this.#statements.run(sql, operationId);
   }
 
   /** The content that this operation leased. */

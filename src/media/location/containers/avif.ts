@@ -1,10 +1,10 @@
-import type { Edit } from '../inspector.ts';
+import type { Edit } from '../../inspector.ts';
+import { type ByteSource, MalformedError } from '../byte-source.ts';
+import { minimalExif, readExif, withoutPrefix } from '../metadata/exif.ts';
+import { xmpHasLocation } from '../metadata/xmp-iptc.ts';
+import { METADATA_MAX_BYTES, type Scan } from '../scan.ts';
 import { type Box, boxesOf, childOf } from './boxes.ts';
-import { type ByteSource, MalformedError } from './byte-source.ts';
-import { minimalExif, readExif, withoutPrefix } from './exif.ts';
 import { type Extent, type Item, itemsOf } from './items.ts';
-import { METADATA_MAX_BYTES, type Scan } from './scan.ts';
-import { xmpHasLocation } from './xmp-iptc.ts';
 
 /**
  * AVIF keeps metadata as items beside those of the picture, found by offsets into the file (ISO/IEC

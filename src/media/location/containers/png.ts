@@ -1,10 +1,10 @@
 import { crc32, inflateSync } from 'node:zlib';
-import type { Edit } from '../inspector.ts';
-import { type ByteSource, MalformedError } from './byte-source.ts';
-import { minimalExif, readExif, withoutPrefix } from './exif.ts';
-import { photoshopHasLocation } from './photoshop.ts';
-import { METADATA_MAX_BYTES, NOTHING, type Scan } from './scan.ts';
-import { iptcHasLocation, xmpHasLocation } from './xmp-iptc.ts';
+import type { Edit } from '../../inspector.ts';
+import { type ByteSource, MalformedError } from '../byte-source.ts';
+import { minimalExif, readExif, withoutPrefix } from '../metadata/exif.ts';
+import { photoshopHasLocation } from '../metadata/photoshop.ts';
+import { iptcHasLocation, xmpHasLocation } from '../metadata/xmp-iptc.ts';
+import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 
 /** PNG (Third Edition), §5.3: chunks of a length, a type, the data and a CRC up to IEND. */
 

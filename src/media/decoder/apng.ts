@@ -2,8 +2,8 @@ import { createReadStream } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createInflate } from 'node:zlib';
-import { ByteSource, MalformedError } from './location/byte-source.ts';
-import { type Chunk, pngChunks } from './location/png.ts';
+import { ByteSource, MalformedError } from '../location/byte-source.ts';
+import { type Chunk, pngChunks } from '../location/containers/png.ts';
 
 /**
  * libvips decodes the default image of an APNG alone, so the other frames are proven here: each

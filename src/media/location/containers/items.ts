@@ -1,6 +1,6 @@
+import { type ByteSource, MalformedError } from '../byte-source.ts';
+import { METADATA_MAX_BYTES } from '../scan.ts';
 import { type Box, boxesOf, childOf } from './boxes.ts';
-import { type ByteSource, MalformedError } from './byte-source.ts';
-import { METADATA_MAX_BYTES } from './scan.ts';
 
 /** The items of a `meta` box: what they are (`iinf`) and where they lie (`iloc`), §8.11. */
 

@@ -1,4 +1,4 @@
-import { type ByteSource, MalformedError } from './byte-source.ts';
+import { type ByteSource, MalformedError } from '../byte-source.ts';
 
 /** Boxes of ISO/IEC 14496-12, §4.2: a 32-bit size, a type, if the size is 1 a 64-bit one. */
 

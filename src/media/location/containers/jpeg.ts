@@ -1,9 +1,9 @@
-import type { Edit } from '../inspector.ts';
-import { type ByteSource, MalformedError } from './byte-source.ts';
-import { EXIF_PREFIX, minimalExif, readExif } from './exif.ts';
-import { photoshopHasLocation } from './photoshop.ts';
-import { METADATA_MAX_BYTES, NOTHING, type Scan } from './scan.ts';
-import { xmpHasLocation } from './xmp-iptc.ts';
+import type { Edit } from '../../inspector.ts';
+import { type ByteSource, MalformedError } from '../byte-source.ts';
+import { EXIF_PREFIX, minimalExif, readExif } from '../metadata/exif.ts';
+import { photoshopHasLocation } from '../metadata/photoshop.ts';
+import { xmpHasLocation } from '../metadata/xmp-iptc.ts';
+import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 
 /**
  * JPEG segments (ITU-T T.81, annex B). Metadata stands in APP1 (Exif, XMP) and APP13 (IPTC).

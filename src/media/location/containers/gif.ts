@@ -1,8 +1,8 @@
-import type { Edit } from '../inspector.ts';
-import { type ByteSource, MalformedError } from './byte-source.ts';
-import { photoshopHasLocation } from './photoshop.ts';
-import { METADATA_MAX_BYTES, NOTHING, type Scan } from './scan.ts';
-import { iptcHasLocation, xmpHasLocation } from './xmp-iptc.ts';
+import type { Edit } from '../../inspector.ts';
+import { type ByteSource, MalformedError } from '../byte-source.ts';
+import { photoshopHasLocation } from '../metadata/photoshop.ts';
+import { iptcHasLocation, xmpHasLocation } from '../metadata/xmp-iptc.ts';
+import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 
 /** GIF89a: a header, then blocks up to the trailer, each by its first byte. */
 

@@ -1,9 +1,13 @@
 import sharp from 'sharp';
-import { ServiceError } from '../contract/errors.ts';
-import { IMAGE_MAX_FRAMES, IMAGE_MAX_PIXELS, IMAGE_MAX_SIDE_PIXELS } from '../contract/limits.ts';
-import type { Header, Steps } from './decoder-protocol.ts';
-import { FORMAT_TABLE, formatOf, HEAD_BYTES, unsupportedFormat } from './formats.ts';
-import { ByteSource, MalformedError } from './location/byte-source.ts';
+import { ServiceError } from '../../contract/errors.ts';
+import {
+  IMAGE_MAX_FRAMES,
+  IMAGE_MAX_PIXELS,
+  IMAGE_MAX_SIDE_PIXELS,
+} from '../../contract/limits.ts';
+import { FORMAT_TABLE, formatOf, HEAD_BYTES, unsupportedFormat } from '../formats.ts';
+import { ByteSource, MalformedError } from '../location/byte-source.ts';
+import type { Header, Steps } from './protocol.ts';
 
 /** Facts and edits by the header and the container alone; no pixel is decoded. */
 export async function readHeader({

@@ -1,8 +1,8 @@
-import type { Edit } from '../inspector.ts';
-import { type ByteSource, MalformedError } from './byte-source.ts';
-import { EXIF_PREFIX, minimalExif, readExif, withoutPrefix } from './exif.ts';
-import { METADATA_MAX_BYTES, NOTHING, type Scan } from './scan.ts';
-import { xmpHasLocation } from './xmp-iptc.ts';
+import type { Edit } from '../../inspector.ts';
+import { type ByteSource, MalformedError } from '../byte-source.ts';
+import { EXIF_PREFIX, minimalExif, readExif, withoutPrefix } from '../metadata/exif.ts';
+import { xmpHasLocation } from '../metadata/xmp-iptc.ts';
+import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 
 /** RIFF chunks (RFC 9649, §2): four letters, a length, the payload, a zero if that is odd. */
 

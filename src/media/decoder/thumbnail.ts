@@ -1,9 +1,9 @@
 import sharp from 'sharp';
 import { rgbaToThumbHash } from 'thumbhash';
-import { IMAGE_MAX_PIXELS } from '../contract/limits.ts';
+import { IMAGE_MAX_PIXELS } from '../../contract/limits.ts';
 import { checkApngFrames } from './apng.ts';
-import type { Header, Look, Steps } from './decoder-protocol.ts';
 import { paletteOf } from './palette.ts';
+import type { Header, Look, Steps } from './protocol.ts';
 
 /** What ThumbHash takes at most, and enough to count colours. */
 const THUMBNAIL_SIDE_PIXELS = 100;

@@ -1,8 +1,8 @@
 import sharp from 'sharp';
-import { ServiceError } from '../contract/errors.ts';
-import type { Answer, Ask } from './decoder-protocol.ts';
-import { FORMAT_TABLE } from './formats.ts';
+import { ServiceError } from '../../contract/errors.ts';
+import { FORMAT_TABLE } from '../formats.ts';
 import { readHeader } from './header.ts';
+import type { Answer, Ask } from './protocol.ts';
 import { lookAt } from './thumbnail.ts';
 
 /**

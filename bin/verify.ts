@@ -1,0 +1,72 @@
+import * as fs from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { readSettings } from '../src/settings.ts';
+import { FileBlobStore } from '../src/storage-service/blobs/file-blob-store.ts';
+import { SqliteCatalog } from '../src/storage-service/catalog/sqlite/sqlite-catalog.ts';
+import { storageServiceSettings } from '../src/storage-service/config.ts';
+import { partsOf, tryLock } from '../src/storage-service/data-folder.ts';
+import { KeyedLock } from '../src/storage-service/keyed-lock.ts';
+import { Sweeper } from '../src/storage-service/sweeper.ts';
+import { verify } from '../src/storage-service/verify.ts';
+
+const USAGE = `Checks every image of a data folder: its bytes, their hash, the catalog. Works beside a running service.
+
+  npm run verify [-- --repair]
+
+  --repair   also mend what can be mended
+  DATA_DIR   the data folder (./data)
+
+Exit code 0: nothing is wrong, or all of it was mended. 1: something is wrong. 2: it could not be checked.
+`;
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  try {
+    const options = { repair: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
+    const { values } = parseArgs({ options });
+    if (!values.help) return await run(values.repair ?? false);
+    process.stdout.write(USAGE);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n`);
+    return 2;
+  }
+}
+
+async function run(repair: boolean): Promise<number> {
+  const { dataDir, retentionDays } = readSettings(storageServiceSettings, process.env);
+  const folder = partsOf(dataDir);
+  await fs.access(folder.catalog).catch(() => {
+    throw new Error(`DATA_DIR=${dataDir}: holds no catalog. Name the data folder of a service.`);
+  });
+  await using closing = new AsyncDisposableStack();
+  const release = tryLock(folder.lock);
+  if (release) closing.defer(release);
+  const catalog = await SqliteCatalog.open(folder.catalog);
+  closing.defer(() => catalog.close());
+
+  const blobs = new FileBlobStore(folder.blobs);
+  const locks = new KeyedLock();
+  const log = { info: () => {}, error: () => {} };
+  const sweeper = new Sweeper({ catalog, blobs, locks, log, retentionDays, intervalMs: 0 });
+  const { incoming } = folder;
+  const parts = { catalog, blobs, incoming, sweeper, repair, alone: release !== null, progress };
+  const result = await verify(parts);
+  progress(0);
+  for (const { what, message, repaired } of result.findings) {
+    process.stdout.write(`${repaired ? 'mended ' : ''}${what}: ${message}\n`);
+  }
+  const wrong = result.findings.filter(({ repaired }) => !repaired).length;
+  const mended = result.findings.length - wrong;
+  const { images } = await catalog.usage();
+  const tally = `${images} images, ${result.blobs} blobs checked: ${wrong} wrong, ${mended} mended.`;
+  process.stdout.write(`${tally}${wrong > 0 && !repair ? ' Try --repair.' : ''}\n`);
+  return wrong === 0 ? 0 : 1;
+}
+
+/** On a terminal only; 0 clears the line. */
+function progress(checked: number): void {
+  if (!process.stderr.isTTY || (checked % 100 !== 0 && checked !== 0)) return;
+  process.stderr.write(checked === 0 ? '\r\x1b[K' : `\r${checked} files checked`);
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  demandedTag,
+  evaluate,
+  parseDate,
+  parseEntityTags,
+  rangeApplies,
+} from '../../src/image-service/delivery/conditions.ts';
+
+const lastModified = Date.parse('2026-01-02T03:04:05Z');
+const current = { etag: '"abc"', lastModified };
+const DATE = 'Fri, 02 Jan 2026 03:04:05 GMT';
+const EARLIER = 'Fri, 02 Jan 2026 03:04:04 GMT';
+
+test('If-None-Match compares weakly, takes lists and *', () => {
+  for (const value of ['"abc"', 'W/"abc"', '"x", W/"abc"', '*', ' * ', '"x","abc"']) {
+    assert.equal(evaluate({ 'if-none-match': value }, current), 304, value);
+  }
+  for (const value of ['"abcd"', 'abc', '', '"ab', 'W/"x"']) {
+    assert.equal(evaluate({ 'if-none-match': value }, current), 200, value);
+  }
+});
+
+test('If-Match compares strongly and comes before If-None-Match', () => {
+  assert.equal(evaluate({ 'if-match': '"abc"' }, current), 200);
+  assert.equal(evaluate({ 'if-match': '"x", "abc"' }, current), 200);
+  assert.equal(evaluate({ 'if-match': '*' }, current), 200);
+  assert.equal(evaluate({ 'if-match': 'W/"abc"' }, current), 412);
+  assert.equal(evaluate({ 'if-match': '"x"', 'if-none-match': '"abc"' }, current), 412);
+  assert.equal(evaluate({ 'if-match': '"abc"', 'if-none-match': '"abc"' }, current), 304);
+});
+
+test('dates count only without the tags that are stronger', () => {
+  assert.equal(evaluate({ 'if-modified-since': DATE }, current), 304);
+  assert.equal(evaluate({ 'if-modified-since': EARLIER }, current), 200);
+  assert.equal(evaluate({ 'if-modified-since': DATE, 'if-none-match': '"x"' }, current), 200);
+  assert.equal(evaluate({ 'if-unmodified-since': EARLIER }, current), 412);
+  assert.equal(evaluate({ 'if-unmodified-since': EARLIER, 'if-match': '"abc"' }, current), 200);
+  assert.equal(evaluate({ 'if-modified-since': 'yesterday' }, current), 200);
+});
+
+test('dates come in three forms, all meaning GMT', () => {
+  for (const text of [DATE, 'Friday, 02-Jan-26 03:04:05 GMT', 'Fri Jan  2 03:04:05 2026']) {
+    assert.equal(parseDate(text), lastModified, text);
+  }
+  for (const text of ['2026-01-02T03:04:05Z', '1767323045', 'Fri, 02 Foo 2026 03:04:05 GMT', '']) {
+    assert.equal(parseDate(text), undefined, text);
+  }
+});
+
+test('If-Range honours exactly the current strong tag or date', () => {
+  assert.equal(rangeApplies(undefined, current), true);
+  assert.equal(rangeApplies('"abc"', current), true);
+  assert.equal(rangeApplies('W/"abc"', current), false);
+  assert.equal(rangeApplies('"x"', current), false);
+  assert.equal(rangeApplies(DATE, current), true);
+  assert.equal(rangeApplies(EARLIER, current), false);
+  const fresh = Math.floor(Date.now() / 1000) * 1000 + 1000;
+  assert.equal(
+    rangeApplies(new Date(fresh).toUTCString(), { etag: '', lastModified: fresh }),
+    false,
+  );
+});
+
+test('a demand of a write leaves one tag for storage to compare', async () => {
+  const read = (tag: string) => async () => tag;
+  assert.equal(await demandedTag(undefined, read('3')), undefined);
+  assert.equal(await demandedTag('*', read('3')), undefined);
+  assert.equal(await demandedTag('"2"', read('3')), '2');
+  assert.equal(await demandedTag('"2", "3"', read('3')), '3');
+  assert.equal(await demandedTag('"1", "2"', read('3')), '1');
+  assert.equal(await demandedTag('W/"3"', read('3')), '');
+  assert.equal(await demandedTag('nonsense', read('3')), '');
+});
+
+test('a list of tags keeps the strong and the weak apart', () => {
+  assert.deepEqual(parseEntityTags('"a,b", W/"c", ""'), { strong: ['a,b', ''], weak: ['c'] });
+});

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import sharp from 'sharp';
+import { thumbHashToAverageRGBA, thumbHashToRGBA } from 'thumbhash';
+import { FORMATS, MEDIA_TYPES } from '../../src/contract/image.ts';
+import { paletteOf } from '../../src/media/decoder/palette.ts';
+import { animation, apng, image } from '../fixtures/images.ts';
+import { inspecting } from './inspecting.ts';
+
+const plain = (width: number, height: number, background: string) =>
+  sharp({ create: { width, height, channels: 4, background } });
+
+test('every format tells its type and size, and gives a placeholder and colours', async (t) => {
+  const { inspect } = await inspecting(t);
+  for (const format of FORMATS) {
+    const { facts } = await inspect(await image(format, { width: 321, height: 123 }));
+    const { placeholder, palette, ...rest } = facts;
+    assert.deepEqual(rest, { media_type: MEDIA_TYPES[format], width: 321, height: 123, pages: 1 });
+    const { w, h } = thumbHashToRGBA(Buffer.from(placeholder, 'base64'));
+    assert.ok(w > h);
+    assert.ok(palette.length >= 1 && palette.every((colour) => /^#[\da-f]{6}$/.test(colour)));
+  }
+});
+
+test('animations tell their frames, and look like their first one', async (t) => {
+  const { inspect } = await inspecting(t);
+  for (const bytes of [await animation('gif'), await animation('webp')]) {
+    const { facts } = await inspect(bytes);
+    assert.deepEqual([facts.width, facts.height, facts.pages], [60, 50, 10]);
+    const { w, h } = thumbHashToRGBA(Buffer.from(facts.placeholder, 'base64'));
+    assert.ok(w >= h, `${w} × ${h} is not one frame`);
+  }
+  const { facts } = await inspect(apng(7));
+  assert.deepEqual([facts.width, facts.height, facts.pages], [4, 4, 7]);
+  assert.deepEqual(facts.palette, ['#808080']);
+});
+
+test('grey, 16-bit, CMYK and palette images are seen in sRGB', async (t) => {
+  const { inspect } = await inspecting(t);
+  const red = plain(50, 50, '#c02020').removeAlpha();
+  const images = {
+    'palette PNG': red.clone().png({ palette: true }),
+    '16-bit PNG': red.clone().toColourspace('rgb16').png(),
+    'CMYK JPEG': red.clone().toColourspace('cmyk').jpeg(),
+    'wide-gamut JPEG': red.clone().withIccProfile('p3').jpeg(),
+  };
+  for (const [name, file] of Object.entries(images)) {
+    const { palette, placeholder } = (await inspect(await file.toBuffer())).facts;
+    const { r, g } = thumbHashToAverageRGBA(Buffer.from(placeholder, 'base64'));
+    assert.ok(r > 0.6 && g < 0.3, `${name}: ${r} ${g}`);
+    assert.match(palette[0]!, /^#[bc][\da-f][1-3]/, name);
+  }
+  const grey = await red.clone().greyscale().png().toBuffer();
+  assert.match((await inspect(grey)).facts.palette[0]!, /^#(..)\1\1$/);
+});
+
+test('the smallest image and a very long one are looked at too', async (t) => {
+  const { inspect } = await inspecting(t);
+  for (const [width, height] of [
+    [1, 1],
+    [1, 20_000],
+    [20_000, 1],
+  ] as const) {
+    const { facts } = await inspect(await plain(width, height, '#00ff00').png().toBuffer());
+    assert.deepEqual([facts.width, facts.height], [width, height]);
+    assert.deepEqual(facts.palette, ['#00ff00']);
+  }
+});
+
+test('equal bytes give equal facts', async (t) => {
+  const { inspect } = await inspecting(t);
+  const bytes = await image('jpeg');
+  assert.deepEqual(await inspect(bytes), await inspect(bytes));
+});
+
+test('a palette counts what is seen, the most prominent first', () => {
+  const pixel = (count: number, ...rgba: number[]) => Array(count).fill(rgba).flat();
+  const rgba = Buffer.from([
+    ...pixel(10, 250, 0, 0, 255),
+    ...pixel(10, 240, 10, 10, 255),
+    ...pixel(15, 0, 0, 250, 255),
+    ...pixel(90, 0, 250, 0, 20),
+  ]);
+  assert.deepEqual(paletteOf(rgba), ['#f50505', '#0000fa']);
+  assert.deepEqual(paletteOf(Buffer.from(pixel(9, 1, 2, 3, 0))), []);
+});
