@@ -83,7 +83,7 @@ async function create(client: ImageClient, plan: Plan, file: ImageFile): Promise
   const tags = [...plan.fields.tags, ...file.tags];
   const source = { source_type: SOURCE_TYPE, source_id: sourceId };
   const fields = { ...plan.fields, name, tags, ...source };
-  const first = await client.create(fields, content);
+  const first = await client.create(fields, content, { idempotencyKey: sourceId });
   if (!first.replayed || (await isThere(client, first.value.id))) return !first.replayed;
   // The answer outlived the image, which was purged within the day. It may come again.
   const idempotencyKey = `${sourceId}.${first.value.id}`;

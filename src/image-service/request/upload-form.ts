@@ -108,7 +108,8 @@ async function takeFile(part: MultipartFile, form: Form, storage: Storage, call:
     form.content = await storage.acceptContent(part.file, sent, call);
   } catch (thrown) {
     part.file.destroy();
-    throw broken ?? thrown;
+    const refused = thrown instanceof ServiceError && thrown.code !== 'internal';
+    throw refused ? thrown : (broken ?? thrown);
   }
   if (part.file.truncated) throw tooLarge();
   return undefined;

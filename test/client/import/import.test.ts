@@ -160,6 +160,31 @@ test('killed and run again, it makes no duplicates', async (t) => {
   assert.equal((await imported(client)).length, 60);
 });
 
+test('two imports of one folder at the same time bring each image once', async (t) => {
+  await using service = await startService();
+  const { url } = service;
+  const folder = await manyImages(t, 40);
+  const both = await Promise.all([importing(folder, url).ended, importing(folder, url).ended]);
+  assert.deepEqual([both[0].code, both[1].code], [0, 0]);
+  assert.equal(both[0].counts('taken') + both[1].counts('taken'), 40);
+  assert.equal((await imported(new ImageClient({ url }))).length, 40);
+});
+
+test('an image that was purged comes again, though its key is still remembered', async (t) => {
+  await using service = await startService({ RETENTION_DAYS: '0', SWEEP_SECONDS: '1' });
+  const { url } = service;
+  const client = new ImageClient({ url });
+  const folder = await manyImages(t, 1);
+  await importing(folder, url).ended;
+  const [first] = await imported(client);
+  await client.delete(first!.id);
+  await until(async () => (await Array.fromAsync(client.list({ deleted: true }))).length === 0);
+  const { code, counts } = await importing(folder, url).ended;
+  assert.deepEqual([code, counts('taken')], [0, 1]);
+  const [second] = await imported(client);
+  assert.notEqual(second!.id, first!.id);
+});
+
 test('a service that goes away and comes back is waited for', async (t) => {
   const env = { DATA_DIR: await folderOf(t, {}) };
   let service = await startService(env);

@@ -64,12 +64,13 @@ test('HEAD answers like GET without the bytes, and ignores Range', async () => {
 test('who has the bytes gets 304 with what a cache needs', async () => {
   const { headers } = await get(url);
   const date = headers.get('last-modified')!;
-  for (const condition of [
+  const conditions: Record<string, string>[] = [
     { 'if-none-match': `"${sha256}"` },
     { 'if-none-match': `"x", W/"${sha256}"` },
     { 'if-modified-since': date },
-  ]) {
-    const response = await get(url, condition as Record<string, string>);
+  ];
+  for (const condition of conditions) {
+    const response = await get(url, condition);
     assert.equal(response.status, 304);
     assert.equal(response.headers.get('etag'), `"${sha256}"`);
     assert.match(response.headers.get('cache-control')!, /immutable/);
@@ -136,7 +137,7 @@ test('new bytes show at once, under a new address', async () => {
   const [first, second] = [await png(), await png()];
   assert.equal((await get(old.content.url)).status, 200);
   const address = `/api/v2/images/${old.id}/content`;
-  const put = (data: BodyInit, headers: Record<string, string> = {}) =>
+  const put = (data: RequestInit['body'], headers: Record<string, string> = {}) =>
     api(address, { method: 'PUT', body: data, headers });
 
   const byForm = await put(form(['image', first]));
@@ -159,7 +160,7 @@ test('new bytes show at once, under a new address', async () => {
 
 test('new bytes pass the same checks as first ones', async () => {
   const { id, version } = await create(api);
-  const put = (data: BodyInit, type?: string) =>
+  const put = (data: RequestInit['body'], type?: string) =>
     api(`/api/v2/images/${id}/content`, {
       method: 'PUT',
       body: data,

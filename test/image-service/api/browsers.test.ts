@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { request } from 'node:http';
+import { after, test } from 'node:test';
+import { checkedApi, problem } from '../../services/api.ts';
+import { startService } from '../../services/service.ts';
+
+const ALLOWED = 'https://table.example';
+const service = await startService();
+const sharing = await startService({ CORS_ORIGINS: ALLOWED });
+const proxied = await startService({ TRUST_PROXY: 'on', HOST: '0.0.0.0' });
+after(() => Promise.all([service.close(), sharing.close(), proxied.close()]));
+const api = await checkedApi(service.url);
+const shared = await checkedApi(sharing.url);
+
+/** `fetch` does not let the caller set these headers. */
+async function send(port: number, method: string, headers: Record<string, string>) {
+  const { promise, resolve, reject } = Promise.withResolvers<Response>();
+  const path = '/api/v2/themes/horror';
+  const sent = request({ port, host: '127.0.0.1', method, path, headers }, (answer) => {
+    const chunks: Buffer[] = [];
+    answer.on('data', (chunk) => chunks.push(chunk));
+    answer.on('end', () => {
+      const got = new Headers(answer.headers as Record<string, string>);
+      const body = Buffer.concat(chunks);
+      resolve(
+        new Response(body.length ? body : null, { status: answer.statusCode!, headers: got }),
+      );
+    });
+  });
+  sent.on('error', reject).end();
+  return promise;
+}
+
+test('a page of another site may not write', async () => {
+  for (const headers of [
+    { 'sec-fetch-site': 'cross-site' },
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+    { origin: 'http://localhost:1' },
+    { origin: 'nonsense' },
+  ] as Record<string, string>[]) {
+    await problem(await send(service.port, 'PUT', headers), 403, 'request_forbidden');
+    await problem(await send(service.port, 'DELETE', headers), 403, 'request_forbidden');
+    assert.equal((await send(service.port, 'GET', headers)).status, 200);
+  }
+});
+
+test('its own pages and programs may', async () => {
+  for (const headers of [
+    {},
+    { origin: service.url },
+    { origin: service.url, 'sec-fetch-site': 'same-origin' },
+    { 'sec-fetch-site': 'none' },
+  ] as Record<string, string>[]) {
+    await problem(await send(service.port, 'PUT', headers), 400, 'invalid_request');
+  }
+});
+
+test('on the loopback only names of the loopback are answered', async () => {
+  for (const host of ['evil.example', '127.0.0.1.evil.example', 'localhost.evil:80', '10.0.0.1']) {
+    await problem(await send(service.port, 'GET', { host }), 403, 'request_forbidden');
+  }
+  for (const host of ['localhost', 'LOCALHOST:8000', '127.0.0.1:1', '[::1]:80', '127.9.9.9']) {
+    assert.equal((await send(service.port, 'GET', { host })).status, 200, host);
+  }
+  assert.equal((await send(proxied.port, 'GET', { host: 'images.example' })).status, 200);
+});
+
+test('pages of allowed origins may write and read the answer', async () => {
+  const headers = { origin: ALLOWED, 'sec-fetch-site': 'cross-site' };
+  const response = await send(sharing.port, 'PUT', headers);
+  await problem(response.clone(), 400, 'invalid_request');
+  assert.equal(response.headers.get('access-control-allow-origin'), ALLOWED);
+  assert.match(response.headers.get('access-control-expose-headers')!, /Retry-After/);
+  assert.equal(response.headers.get('vary'), 'Origin');
+  const other = await send(sharing.port, 'GET', { origin: 'https://other.example' });
+  assert.equal(other.headers.get('access-control-allow-origin'), null);
+});
+
+test('a preflight is answered for allowed origins alone', async () => {
+  const ask = (origin: string) =>
+    shared('/api/v2/themes/horror', {
+      method: 'OPTIONS',
+      headers: {
+        origin,
+        'access-control-request-method': 'PUT',
+        'access-control-request-headers': 'content-type,idempotency-key',
+      },
+    });
+  const yes = await ask(ALLOWED);
+  assert.equal(yes.status, 204);
+  assert.equal(yes.headers.get('access-control-allow-origin'), ALLOWED);
+  assert.equal(yes.headers.get('access-control-allow-methods'), 'GET, HEAD, PUT, OPTIONS');
+  assert.match(yes.headers.get('access-control-allow-headers')!, /idempotency-key/);
+  const no = await ask('https://other.example');
+  assert.equal(no.headers.get('access-control-allow-methods'), null);
+});
+
+test('a request keeps its id when that is plain, else gets a new one', async () => {
+  const idOf = async (id: string) => {
+    const { headers } = await api('/health/live', { headers: { 'x-request-id': id } });
+    return headers.get('x-request-id');
+  };
+  assert.equal(await idOf('a.b-c_1'), 'a.b-c_1');
+  for (const id of ['a b', 'x'.repeat(65), '<script>', '']) assert.notEqual(await idOf(id), id);
+});
+
+test('forwarded addresses and users are believed only behind a trusted proxy', async () => {
+  const headers = {
+    'x-user-id': 'eve',
+    'idempotency-key': 'k',
+    'content-type': 'application/json',
+  };
+  const put = async (url: string, user: string) =>
+    fetch(`${url}/api/v2/themes/of_users`, {
+      method: 'PUT',
+      body: '{}',
+      headers: { ...headers, 'x-user-id': user },
+    });
+  const replayed = async (url: string) => {
+    await put(url, 'eve');
+    return (await put(url, 'adam')).headers.get('idempotent-replayed');
+  };
+  assert.equal(await replayed(service.url), 'true');
+  assert.equal(await replayed(proxied.url), null);
+});

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { after, describe, test } from 'node:test';
+import { CONTENT_MAX_BYTES } from '../../../src/contract/limits.ts';
+import { checkedApi, create, form, png, problem, REQUIRED } from '../../services/api.ts';
+import { startService } from '../../services/service.ts';
+
+const service = await startService({ UPLOADS_MAX: '4' });
+after(() => service.close());
+const api = await checkedApi(service.url);
+
+const PATH = '/api/v2/images';
+const FIELDS = REQUIRED.map(
+  ([name, value]) => `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+).join('');
+const FILE = `${FIELDS}--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n`;
+
+/** A bare connection: what `fetch` is too well-behaved to send. */
+function open(...lines: string[]): { socket: Socket; answer: Promise<string> } {
+  const socket = connect(service.port, '127.0.0.1');
+  socket.setEncoding('latin1').on('error', () => {});
+  let text = '';
+  const { promise, resolve } = Promise.withResolvers<string>();
+  socket.on('data', (chunk) => {
+    text += chunk;
+    const [head, body] = text.split('\r\n\r\n');
+    const length = /content-length: (\d+)/i.exec(head!)?.[1];
+    if (body !== undefined && body.length >= Number(length)) resolve(text);
+  });
+  socket.on('close', () => resolve(text));
+  if (lines.length > 0) socket.write(`${lines.join('\r\n')}\r\n`);
+  return { socket, answer: promise };
+}
+const post = (...headers: string[]) =>
+  open(
+    `POST ${PATH} HTTP/1.1`,
+    'Host: localhost',
+    'Content-Type: multipart/form-data; boundary=b',
+    ...headers,
+    '',
+  );
+const stored = async () => ((await (await api(PATH)).json()) as { items: unknown[] }).items.length;
+
+describe('an upload', { concurrency: true }, () => {
+  test('that declares too many bytes is refused before they are read', async () => {
+    const { socket, answer } = post(`Content-Length: ${10 * CONTENT_MAX_BYTES}`);
+    assert.match(await answer, /^HTTP\/1.1 413 .*"content_too_large"/s);
+    socket.destroy();
+  });
+
+  test('without end is cut at the limit, and its sender can read why', async () => {
+    const { socket, answer } = post('Transfer-Encoding: chunked');
+    const chunk = (bytes: Buffer) =>
+      socket.write(
+        Buffer.concat([
+          Buffer.from(`${bytes.length.toString(16)}\r\n`),
+          bytes,
+          Buffer.from('\r\n'),
+        ]),
+      );
+    chunk(Buffer.from(FILE));
+    chunk((await png(64, 64)).subarray(0, 1000));
+    const filler = Buffer.alloc(256 * 1024, 7);
+    while (!socket.destroyed && chunk(filler) | 1) {
+      const done = await Promise.race([
+        answer.then(() => true),
+        once(socket, 'drain'),
+        once(socket, 'close'),
+      ]);
+      if (done === true) break;
+    }
+    assert.match(await answer, /^HTTP\/1.1 413 .*"content_too_large"/s);
+    socket.destroy();
+  });
+
+  test('of one byte too many is refused whole, never cut', async () => {
+    const head = (await png(64, 64)).subarray(0, 1000);
+    const big = Buffer.concat([head, Buffer.alloc(CONTENT_MAX_BYTES + 1 - head.length)]);
+    const response = await api(PATH, { method: 'POST', body: form(['image', big], ...REQUIRED) });
+    await problem(response, 413, 'content_too_large');
+  });
+
+  test('that crawls is ended, and its slot is free again', async () => {
+    const { socket, answer } = post('Content-Length: 100000');
+    socket.write(FILE);
+    const crawl = setInterval(() => socket.write('x'), 1000);
+    assert.match(await answer, /^HTTP\/1.1 408 .*"request_timeout"/s);
+    clearInterval(crawl);
+    socket.destroy();
+  });
+});
+
+test('no more uploads than the set number are let in; their slots come back', async () => {
+  const before = await stored();
+  const waiting = Array.from({ length: 4 }, () => post('Content-Length: 100000'));
+  for (const { socket } of waiting) socket.write(FILE);
+  const upload = async () =>
+    api(PATH, { method: 'POST', body: form(['image', await png()], ...REQUIRED) });
+  let response = await upload();
+  while (response.status === 201) response = await upload();
+  assert.ok(response.headers.get('retry-after'));
+  await problem(response, 503, 'overloaded');
+  const stored_ = await stored();
+
+  for (const { socket } of waiting) socket.destroy();
+  do response = await upload();
+  while (response.status === 503);
+  assert.equal(response.status, 201);
+  assert.equal(await stored(), stored_ + 1);
+  assert.ok(stored_ >= before);
+});
+
+test('a client that leaves half-way leaves nothing behind', async () => {
+  const { readdir } = await import('node:fs/promises');
+  const incoming = () => readdir(`${service.dataDir}/incoming`);
+  const before = await stored();
+  const { socket } = post('Content-Length: 500000');
+  socket.write(Buffer.concat([Buffer.from(FILE), await png(64, 64)]));
+  while ((await incoming()).length === 0) await new Promise(setImmediate);
+  socket.destroy();
+  while ((await incoming()).length > 0) await new Promise(setImmediate);
+  assert.equal(await stored(), before);
+});
+
+test('headers over 16 KiB are 431, what is no HTTP is 400', async () => {
+  const large = open('GET / HTTP/1.1', 'Host: localhost', `X: ${'x'.repeat(20_000)}`, '');
+  assert.match(await large.answer, /^HTTP\/1.1 431 .*"headers_too_large"/s);
+  for (const line of ['nonsense', 'GET / HTTP/9.9', 'GET /\0 HTTP/1.1']) {
+    assert.match(await open(line, 'Host: localhost', '').answer, /^HTTP\/1.1 400 .*problem/s, line);
+  }
+});
+
+test('unknown addresses are 404, other methods 405 with those that are taken', async () => {
+  const { id } = await create(api);
+  await problem(await api('/nowhere'), 404, 'not_found');
+  await problem(await api('/api/v2/images/'), 404, 'not_found');
+  await problem(await api('/docs/static/nothing.js'), 404, 'not_found');
+  await problem(await api('/api/v2/images/%zz'), 400, 'invalid_request');
+  for (const [method, path, allow] of [
+    ['DELETE', PATH, 'GET, HEAD, POST, OPTIONS'],
+    ['POST', `${PATH}/${id}`, 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS'],
+    ['POST', `${PATH}/${id}/content`, 'GET, HEAD, PUT, OPTIONS'],
+    ['GET', `${PATH}/${id}/restore`, 'POST, OPTIONS'],
+    ['PUT', '/health', 'GET, HEAD, OPTIONS'],
+  ] as const) {
+    const response = await api(path, { method });
+    assert.equal(response.headers.get('allow'), allow);
+    await problem(response, 405, 'method_not_allowed');
+    const options = await api(path, { method: 'OPTIONS' });
+    assert.deepEqual([options.status, options.headers.get('allow')], [204, allow]);
+  }
+});
+
+test('nothing in all this was a fault of the service', () => {
+  assert.deepEqual(
+    service.log.filter(({ level }) => level === 'ERROR'),
+    [],
+  );
+});

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { SEED_THEMES, type Theme } from '../../../src/contract/theme.ts';
+import { checkedApi, create, fieldsOf, problem } from '../../services/api.ts';
+import { startService, VERSION } from '../../services/service.ts';
+
+const service = await startService();
+after(() => service.close());
+const api = await checkedApi(service.url);
+
+const put = (name: string, body: unknown, headers: Record<string, string> = {}) =>
+  api(`/api/v2/themes/${name}`, {
+    method: 'PUT',
+    body: JSON.stringify(body),
+    headers: { 'content-type': 'application/json', ...headers },
+  });
+const theme = async (name: string) => (await (await api(`/api/v2/themes/${name}`)).json()) as Theme;
+
+test('the vocabulary is seeded and counts its images', async () => {
+  const { items } = (await (await api('/api/v2/themes')).json()) as { items: Theme[] };
+  const names = items.map(({ name }) => name);
+  for (const { name } of SEED_THEMES) assert.ok(names.includes(name), name);
+  await create(api, { theme: 'western' });
+  assert.deepEqual(await theme('western'), {
+    name: 'western',
+    display_name: 'Western',
+    description: null,
+    parent: null,
+    synonyms: ['wild west', 'frontier'],
+    image_count: 1,
+  });
+});
+
+test('a new theme is 201 with its place, a changed one 200', async () => {
+  const created = await put('undead', { parent: 'horror', synonyms: ['zombies'] });
+  assert.deepEqual(
+    [created.status, created.headers.get('location')],
+    [201, '/api/v2/themes/undead'],
+  );
+  const known = await theme('undead');
+  const changed = await put('undead', { ...known, description: 'Those who came back' });
+  assert.equal(changed.status, 200);
+  assert.deepEqual(await changed.json(), { ...known, description: 'Those who came back' });
+});
+
+test('an unknown theme is 404, a malformed name 400 when written, a cycle 409', async () => {
+  await problem(await api('/api/v2/themes/nowhere'), 404, 'theme_not_found');
+  await problem(await api('/api/v2/themes/..%2f..%5c'), 404, 'theme_not_found');
+  for (const name of ['Horror', 'a__b', 'x'.repeat(51), '%00']) {
+    assert.deepEqual(fieldsOf(await problem(await put(name, {}), 400, 'invalid_request')), [
+      'name',
+    ]);
+  }
+  const wrong = await put('undead', { parent: 'No', colour: 1 });
+  const fields = fieldsOf(await problem(wrong, 400, 'invalid_request'));
+  assert.deepEqual(fields.sort(), ['colour', 'parent']);
+  await put('a', { parent: 'horror' });
+  await problem(await put('horror', { parent: 'a' }), 409, 'theme_cycle');
+});
+
+test('writing a theme can be repeated with its key', async () => {
+  const key = { 'idempotency-key': 'theme' };
+  assert.equal((await put('once', {}, key)).status, 201);
+  const again = await put('once', {}, key);
+  assert.deepEqual([again.status, again.headers.get('idempotent-replayed')], [201, 'true']);
+});
+
+test('health names both dependencies', async () => {
+  const response = await api('/health');
+  assert.equal(response.headers.get('cache-control'), 'no-store');
+  const { status, version, dependencies } = (await response.json()) as {
+    status: string;
+    version: string;
+    dependencies: Record<string, { status: string; latency_ms: number; mode?: string }>;
+  };
+  assert.deepEqual([status, version], ['healthy', VERSION]);
+  assert.equal(dependencies.message_hub!.mode, 'in_process');
+  assert.equal(dependencies.storage!.status, 'healthy');
+  assert.equal((await api('/health/live')).status, 200);
+  assert.equal((await api('/health/ready')).status, 200);
+  assert.equal((await api('/health', { method: 'HEAD' })).status, 200);
+});
