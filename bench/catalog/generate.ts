@@ -3,8 +3,10 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { connect } from '../../src/storage-service/catalog/sqlite/connection.ts';
 import { migrate } from '../../src/storage-service/catalog/sqlite/schema.ts';
-import { Upkeep } from '../../src/storage-service/catalog/sqlite/upkeep.ts';
-import { Writer } from '../../src/storage-service/catalog/sqlite/writer.ts';
+import { SearchIndex } from '../../src/storage-service/catalog/sqlite/search/search-index.ts';
+import { Statements } from '../../src/storage-service/catalog/sqlite/statements.ts';
+import { Upkeep } from '../../src/storage-service/catalog/sqlite/writes/upkeep.ts';
+import { Writer } from '../../src/storage-service/catalog/sqlite/writes/writer.ts';
 import { generatedFields, randomFrom } from './generated-images.ts';
 
 const GROUP_IMAGES = 2_000;
@@ -18,15 +20,16 @@ export function generateCatalog(path: string, images: number, progress: (done: n
   const db = connect(path, 'write');
   db.exec('pragma synchronous = off');
   migrate(db);
-  const writer = new Writer(db);
-  const upkeep = new Upkeep(db, writer);
+  const index = new SearchIndex(new Statements(db));
+  const writer = new Writer(db, index);
+  const upkeep = new Upkeep(db, writer, index);
   const random = randomFrom(7);
   for (let done = 0; done < images; ) {
     db.exec('begin immediate');
     for (const end = Math.min(images, done + GROUP_IMAGES); done < end; done++) {
       create(done, random, writer, upkeep);
     }
-    writer.index();
+    index.write();
     db.exec('commit');
     progress(done);
   }

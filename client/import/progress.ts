@@ -4,7 +4,7 @@ import type { Tally } from './tally.ts';
 const REDRAW_MS = 100;
 /** In a log file a line now and then is enough. */
 const LINE_MS = 5_000;
-const BAR_CHARACTERS = 24;
+const BAR_CHARACTERS = 16;
 
 /** Where it is drawn: a terminal, or a file or pipe. */
 export type Screen = { write(text: string): unknown; isTTY?: boolean; columns?: number };

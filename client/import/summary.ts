@@ -33,7 +33,8 @@ export function summary(tally: Tally): string {
   if (refused > refusals.length) {
     lines.push(`  and ${counted(refused - refusals.length)} more`);
   }
-  lines.push(`${seconds.toFixed(1)} s, ${(taken / seconds).toFixed(1)} images/s`);
+  const rate = taken > 0 ? `, ${(taken / seconds).toFixed(1)} images/s` : '';
+  lines.push(`${seconds.toFixed(1)} s${rate}`);
   if (tally.stopped) lines.push(`Ended early: ${printable(tally.stopped)}`);
   return `${lines.join('\n')}\n`;
 }

@@ -32,9 +32,9 @@ export async function readHeader({
     };
     checkLimits(header);
     const { edits, frames } = scan(source);
-    // libvips sees one frame of an APNG.
-    if (frames > header.frames) header.frames = frames;
-    checkLimits(header);
+    checkLimits({ ...header, frames: Math.max(frames, header.frames) });
+    // libvips sees one frame of an APNG; of the others it decodes as many as it sees.
+    if (format === 'png') header.frames = frames;
     return { header, edits };
   } finally {
     source.close();

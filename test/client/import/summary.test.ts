@@ -32,8 +32,8 @@ test('of ten thousand refusals the first are shown and all are counted', () => {
 test('the bar is full at the end and absent while the total is unknown', () => {
   const tally = tallyOf({ taken: 10, notImages: 10 });
   assert.match(progressLine(tally, undefined), /^20 files, 10 taken/);
-  assert.match(progressLine(tally, 40), /^\[#{12}\.{12}\] 50% 20 of 40 files/);
-  assert.match(progressLine(tally, 20), /^\[#{24}\] 100%/);
+  assert.match(progressLine(tally, 40), /^\[#{8}\.{8}\] 50% 20 of 40 files/);
+  assert.match(progressLine(tally, 20), /^\[#{16}\] 100%/);
 });
 
 test('a terminal gets its line cleared when the import ends', () => {

@@ -4,7 +4,7 @@ import type { Theme } from '../../../contract/theme.ts';
 import type { Blob, Usage } from '../catalog.ts';
 import { BLOB_COLUMNS, IMAGE_COLUMNS, toBlob, toImage } from './rows.ts';
 import { Statements } from './statements.ts';
-import { allThemes } from './themes.ts';
+import { allThemes } from './writes/themes.ts';
 
 /** Rows looked up by their keys. */
 export class Reader {

@@ -1,7 +1,7 @@
 import { contentUrl, type Image } from '../../../contract/image.ts';
 import type { Theme } from '../../../contract/theme.ts';
 import type { Blob } from '../catalog.ts';
-import { wordsOf } from './tokens.ts';
+import { wordsOf } from './search/tokens.ts';
 
 type Value = string | number | null;
 export type Row = Record<string, Value>;

@@ -8,9 +8,9 @@ import {
 import type { Call } from '../../../contract/storage.ts';
 import type { Theme } from '../../../contract/theme.ts';
 import type { Blob, Catalog, Command, Lease, Operation, Usage, Written } from '../catalog.ts';
-import { CatalogThread } from './catalog-thread.ts';
-import { tooSlow } from './lister.ts';
-import type { ReadCalls, WriteCalls } from './messages.ts';
+import { tooSlow } from './search/lister.ts';
+import { CatalogThread } from './threads/catalog-thread.ts';
+import type { ReadCalls, WriteCalls } from './threads/messages.ts';
 
 /** Two, so that one slow search does not hold up the rest; as many as a small machine has cores. */
 const READERS = 2;

@@ -1,9 +1,16 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
-import { ServiceError, toServiceError } from '../../../contract/errors.ts';
-import { catalogFault, connect } from './connection.ts';
-import { faultsOf, rebuild } from './consistency.ts';
-import { Lister } from './lister.ts';
+import { ServiceError, toServiceError } from '../../../../contract/errors.ts';
+import { catalogFault, connect } from '../connection.ts';
+import { Reader } from '../reader.ts';
+import { migrate } from '../schema.ts';
+import { Lister } from '../search/lister.ts';
+import { SearchIndex } from '../search/search-index.ts';
+import { Tidy } from '../search/tidy.ts';
+import { Statements } from '../statements.ts';
+import { faultsOf, rebuild } from '../writes/consistency.ts';
+import { Upkeep } from '../writes/upkeep.ts';
+import { Writer } from '../writes/writer.ts';
 import {
   type Answered,
   type Asked,
@@ -12,12 +19,6 @@ import {
   type WorkerSettings,
   type WriteCalls,
 } from './messages.ts';
-import { Reader } from './reader.ts';
-import { migrate } from './schema.ts';
-import { Statements } from './statements.ts';
-import { Tidy } from './tidy.ts';
-import { Upkeep } from './upkeep.ts';
-import { Writer } from './writer.ts';
 
 /**
  * A thread of the SqliteCatalog. node:sqlite blocks the thread that calls it, for a quarter of a
@@ -77,9 +78,11 @@ function check(): string[] {
 
 function serveWrites(db: DatabaseSync): void {
   migrate(db);
-  const writer = new Writer(db);
-  const upkeep = new Upkeep(db, writer);
-  const tidy = new Tidy(new Statements(db));
+  const statements = new Statements(db);
+  const index = new SearchIndex(statements);
+  const writer = new Writer(db, index);
+  const upkeep = new Upkeep(db, writer, index);
+  const tidy = new Tidy(statements);
   const calls: WriteCalls = {
     execute: (command, operation) => writer.execute(command, operation),
     addLease: (lease, blob) => upkeep.addLease(lease, blob),
@@ -91,7 +94,7 @@ function serveWrites(db: DatabaseSync): void {
     blobDeleted: (sha256) => upkeep.blobDeleted(sha256),
     touch: () => upkeep.touch(),
     tidy: () => tidy.step(),
-    rebuild: () => rebuild(db, writer),
+    rebuild: () => rebuild(db, index),
   };
   const waiting: Asked[] = [];
   let closing = false;
@@ -113,13 +116,14 @@ function serveWrites(db: DatabaseSync): void {
     try {
       db.exec('begin immediate');
       const answers = group.map(execute);
-      const indexed = writer.index();
+      const indexed = index.write();
       db.exec('commit');
       tidy.changed(indexed);
       return answers;
     } catch (error) {
       if (db.isTransaction) db.exec('rollback');
-      writer.undone('transaction');
+      writer.undone();
+      index.undone('transaction');
       return group.map(({ id }) => refusal(id, error));
     }
   }
@@ -134,7 +138,8 @@ function serveWrites(db: DatabaseSync): void {
       // A full disk undoes the whole transaction at once, and with it every command of the group.
       if (!db.isTransaction) throw error;
       db.exec('rollback to command; release command');
-      writer.undone('command');
+      writer.undone();
+      index.undone('command');
       return refusal(asked.id, error);
     }
   }

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { IMAGE_COLUMNS, type Row, toImage } from './rows.ts';
-import { ANY } from './tokens.ts';
-import type { Writer } from './writer.ts';
+import { IMAGE_COLUMNS, type Row, toImage } from '../rows.ts';
+import type { SearchIndex } from '../search/search-index.ts';
+import { ANY } from '../search/tokens.ts';
 
 /** Images whose full-text rows are made anew in one go. */
 const REBUILD_BATCH_IMAGES = 1_000;
@@ -39,19 +39,19 @@ export function faultsOf(db: DatabaseSync): string[] {
 }
 
 /** Within a transaction of the caller. */
-export function rebuild(db: DatabaseSync, writer: Writer): void {
+export function rebuild(db: DatabaseSync, index: SearchIndex): void {
   db.exec(`insert into search_live (search_live) values ('delete-all');
     insert into search_deleted (search_deleted) values ('delete-all');
     delete from words;
     update themes set image_count = counts.counted
       from (${THEME_COUNTS}) as counts where counts.name = themes.name;`);
-  writer.undone('transaction');
+  index.undone('transaction');
   const page = db.prepare(`select ${IMAGE_COLUMNS} from images i join blobs b on b.id = i.blob
     where i.seq > ? order by i.seq limit ${REBUILD_BATCH_IMAGES}`);
   let last = 0;
   for (let rows = page.all(last) as Row[]; rows.length > 0; rows = page.all(last) as Row[]) {
-    for (const row of rows) writer.noteForIndex(row.seq as number, toImage(row), undefined);
-    writer.index();
+    for (const row of rows) index.add(index.prepare(row.seq as number, toImage(row), undefined));
+    index.write();
     last = rows.at(-1)!.seq as number;
   }
 }

@@ -1,4 +1,4 @@
-import type { Theme } from '../../../contract/theme.ts';
+import type { Theme } from '../../../../contract/theme.ts';
 import { wordsOf } from './tokens.ts';
 
 type Entry = {

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { ServiceError } from '../../../contract/errors.ts';
-import type { ImageFilter } from '../../../contract/image.ts';
+import { ServiceError } from '../../../../contract/errors.ts';
+import type { ImageFilter } from '../../../../contract/image.ts';
 
 /** Where a page ended: the sort key of its last image, and its seq to tell equals apart. */
 export type Position = { key: string | number; seq: number };

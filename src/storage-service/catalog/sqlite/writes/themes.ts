@@ -1,10 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { invalid } from '../../../contract/check.ts';
-import { ServiceError } from '../../../contract/errors.ts';
-import { THEME_MAX_DEPTH } from '../../../contract/limits.ts';
-import { displayName, type Theme, type ThemeFields } from '../../../contract/theme.ts';
-import { type Row, toTheme } from './rows.ts';
-import { requireRoomForTheme } from './writer.ts';
+import { invalid } from '../../../../contract/check.ts';
+import { ServiceError } from '../../../../contract/errors.ts';
+import { THEME_MAX_DEPTH, THEMES_MAX } from '../../../../contract/limits.ts';
+import { displayName, type Theme, type ThemeFields } from '../../../../contract/theme.ts';
+import { type Row, toTheme } from '../rows.ts';
 
 export const THEME_COLUMNS = 'name, display_name, description, parent, synonyms, image_count';
 
@@ -68,4 +67,10 @@ function requireSoundTree(themes: readonly Theme[], changed: Theme): void {
       throw invalid([{ field: 'parent', message }]);
     }
   }
+}
+
+export function requireRoomForTheme(count: number): void {
+  if (count < THEMES_MAX) return;
+  const message = `There are ${THEMES_MAX} themes already, as many as can be; use one of them.`;
+  throw new ServiceError('too_many_themes', message);
 }

@@ -1,8 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { ServiceError } from '../../../contract/errors.ts';
-import type { Blob, Lease } from '../catalog.ts';
-import type { Row } from './rows.ts';
-import { Statements } from './statements.ts';
+import { ServiceError } from '../../../../contract/errors.ts';
+import type { Blob, Lease } from '../../catalog.ts';
+import type { Row } from '../rows.ts';
+import type { SearchIndex } from '../search/search-index.ts';
+import { Statements } from '../statements.ts';
 import { operationIdReused, type Writer } from './writer.ts';
 
 /** Bytes sent and never claimed: what a misbehaving client can fill the disk with. */
@@ -14,10 +15,12 @@ const EVENT_KEPT_MS = 24 * 60 * 60 * 1000;
 export class Upkeep {
   readonly #statements: Statements;
   readonly #writer: Writer;
+  readonly #index: SearchIndex;
 
-  constructor(db: DatabaseSync, writer: Writer) {
+  constructor(db: DatabaseSync, writer: Writer, index: SearchIndex) {
     this.#statements = new Statements(db);
     this.#writer = writer;
+    this.#index = index;
   }
 
   addLease(lease: Lease, blob: Blob): void {
@@ -59,9 +62,9 @@ export class Upkeep {
       deletedBefore,
       limit,
     );
-    if (rows.length > 0) this.#writer.index();
+    if (rows.length > 0) this.#index.write();
     for (const { seq, blob } of rows) {
-      this.#writer.unindex(seq as number, true);
+      this.#index.remove(seq as number, true);
       this.#statements.run('delete from images where seq = ?', seq as number);
       this.#writer.retain(blob as number, Date.now());
     }

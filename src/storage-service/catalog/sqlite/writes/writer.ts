@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { v7 as uuidv7 } from 'uuid';
-import { type ErrorCode, type ErrorData, ServiceError } from '../../../contract/errors.ts';
-import type { Image } from '../../../contract/image.ts';
-import { ANSWER_KEPT_MS, THEMES_MAX } from '../../../contract/limits.ts';
-import type { ImageEvent } from '../../../contract/storage.ts';
-import { displayName } from '../../../contract/theme.ts';
-import type { Claim, Command, ImageCommand, Operation, Written } from '../catalog.ts';
+import { type ErrorCode, type ErrorData, ServiceError } from '../../../../contract/errors.ts';
+import type { Image } from '../../../../contract/image.ts';
+import { ANSWER_KEPT_MS } from '../../../../contract/limits.ts';
+import type { ImageEvent } from '../../../../contract/storage.ts';
+import { displayName } from '../../../../contract/theme.ts';
+import type { Claim, Command, ImageCommand, Operation, Written } from '../../catalog.ts';
 import {
   type Change,
   contentReplaced,
@@ -15,15 +15,12 @@ import {
   type KeptContent,
   restored,
   updated,
-} from '../change.ts';
-import { BLOB_COLUMNS, IMAGE_COLUMNS, imageRow, type Row, toBlob, toImage } from './rows.ts';
-import { SEARCH_ORIGIN } from './schema.ts';
-import { Statements } from './statements.ts';
-import { putTheme } from './themes.ts';
-import { imageFacets, imageWords } from './tokens.ts';
+} from '../../change.ts';
+import { BLOB_COLUMNS, IMAGE_COLUMNS, imageRow, type Row, toBlob, toImage } from '../rows.ts';
+import type { Indexing, SearchIndex } from '../search/search-index.ts';
+import { Statements } from '../statements.ts';
+import { putTheme, requireRoomForTheme } from './themes.ts';
 
-/** Words remembered as known, so that common ones cost no look-up (about 5 MB). */
-const KNOWN_WORDS_MAX = 50_000;
 /** Replaced and purged bytes stay a day, so that readers with older metadata find them. */
 const RETAINED_MS = 24 * 60 * 60 * 1000;
 
@@ -38,66 +35,32 @@ const KEPT_REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 type Answer = { value: unknown } | { error: ErrorData };
 
-/** What is to become of an image's full-text row. */
-type Indexing = { seq: number; tokens: string; deleted: boolean; wasDeleted: boolean | null };
-
 /**
- * Commands, executed one after the other within a transaction of the caller, who ends it with
- * `index()`: FTS5 writes a segment at every savepoint, so full-text rows wait until then. One writer
- * has the catalog, so what it read last it may remember.
+ * Commands, executed one after the other within a transaction of the caller, who writes the index
+ * before the commit. One writer has the catalog, so what it read last it may remember.
  */
 export class Writer {
   readonly #db: DatabaseSync;
   readonly #statements: Statements;
+  readonly #index: SearchIndex;
   /** Themes known to have a row. */
   readonly #themes = new Set<string>();
-  readonly #words = new Set<string>();
-  /** By seq. */
-  readonly #unindexed = new Map<number, Indexing>();
-  /** Of the command that runs. */
-  #noted: Indexing | null = null;
+  /** The full-text row of the command that runs. */
+  #indexing: Indexing | null = null;
   #lastMs: number;
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, index: SearchIndex) {
     this.#db = db;
     this.#statements = new Statements(db);
+    this.#index = index;
     this.#lastMs = Number(
       this.#statements.get('select max(created_at) as ms from images')?.ms ?? 0,
     );
   }
 
   /** Forgets what a command or transaction that was undone had put there. */
-  undone(what: 'command' | 'transaction'): void {
+  undone(): void {
     this.#themes.clear();
-    this.#words.clear();
-    if (what === 'transaction') this.#unindexed.clear();
-  }
-
-  /** Writes the full-text rows of all that was executed. How many. */
-  index(): number {
-    // FTS5 takes rowids that rise within a transaction several times faster.
-    const rows = [...this.#unindexed.values()].sort((a, b) => b.seq - a.seq);
-    this.#unindexed.clear();
-    for (const { seq, tokens, deleted, wasDeleted } of rows) {
-      if (wasDeleted !== null && wasDeleted !== deleted) this.unindex(seq, wasDeleted);
-      this.#statements.run(
-        `insert or replace into ${searchTable(deleted)} (rowid, tokens)
-         values (cast(? as integer), ?)`,
-        SEARCH_ORIGIN - seq,
-        tokens,
-      );
-    }
-    return rows.length;
-  }
-
-  /** Has `index` write the image's full-text row. `before` is the image that has one already. */
-  noteForIndex(seq: number, image: Image, before: Image | undefined): void {
-    this.#unindexed.set(seq, this.#indexing(seq, image, before));
-  }
-
-  unindex(seq: number, deleted: boolean): void {
-    const sql = `delete from ${searchTable(deleted)} where rowid = cast(? as integer)`;
-    this.#statements.run(sql, SEARCH_ORIGIN - seq);
   }
 
   /** The outcome, good or refused, is kept for the operation. Throws what must not be kept. */
@@ -114,11 +77,11 @@ export class Writer {
       const message = 'The deadline passed before the change was made; nothing changed.';
       throw new ServiceError('deadline_exceeded', message);
     }
-    this.#noted = null;
+    this.#indexing = null;
     try {
       const written = this.#carryOut(command, operation_id);
       this.#keep(operation, { value: written.answer });
-      if (this.#noted) this.#unindexed.set((this.#noted as Indexing).seq, this.#noted);
+      if (this.#indexing) this.#index.add(this.#indexing);
       return written;
     } catch (error) {
       if (!(error instanceof ServiceError) || !KEPT_REFUSALS.has(error.code)) throw error;
@@ -143,7 +106,7 @@ export class Writer {
       const blob = (claimed ?? row?.blob) as number;
       const seq = row ? (row.seq as number) : this.#insertRow(change.image, blob);
       if (row) this.#updateRow(seq, change.image, blob);
-      this.#noted = this.#indexing(seq, change.image, current);
+      this.#indexing = this.#index.prepare(seq, change.image, current);
       if (row && row.blob !== blob) this.retain(row.blob as number, now.getTime());
       if ('content' in command)
         this.#statements.run('delete from leases where operation_id = ?', operationId);
@@ -230,25 +193,6 @@ export class Writer {
     this.#statements.run(sql, ...Object.values(row), seq);
   }
 
-  #indexing(seq: number, image: Image, before: Image | undefined): Indexing {
-    const words = imageWords(image);
-    for (const word of words) this.#learn(word);
-    const earlier = this.#unindexed.get(seq);
-    return {
-      seq,
-      tokens: [...words, ...imageFacets(image)].join(' '),
-      deleted: image.deleted_at !== null,
-      wasDeleted: earlier ? earlier.wasDeleted : before ? before.deleted_at !== null : null,
-    };
-  }
-
-  #learn(word: string): void {
-    if (this.#words.has(word)) return;
-    this.#statements.run('insert or ignore into words values (?)', word);
-    if (this.#words.size >= KNOWN_WORDS_MAX) this.#words.clear();
-    this.#words.add(word);
-  }
-
   #recordEvent(change: Change, now: number): ImageEvent {
     const { image, event_type, changed } = change;
     const { id: image_id, version, theme, type } = image;
@@ -302,16 +246,6 @@ export class Writer {
     this.#lastMs = Math.max(Date.now(), this.#lastMs);
     return this.#lastMs;
   }
-}
-
-function searchTable(deleted: boolean): string {
-  return deleted ? 'search_deleted' : 'search_live';
-}
-
-export function requireRoomForTheme(count: number): void {
-  if (count < THEMES_MAX) return;
-  const message = `There are ${THEMES_MAX} themes already, as many as can be; use one of them.`;
-  throw new ServiceError('too_many_themes', message);
 }
 
 export function operationIdReused(): ServiceError {

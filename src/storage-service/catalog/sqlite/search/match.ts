@@ -1,7 +1,7 @@
-import { invalid } from '../../../contract/check.ts';
-import type { ImageFilter } from '../../../contract/image.ts';
-import { SEARCH_MAX_WORDS, SEARCH_PREFIX_MIN_CHARACTERS } from '../../../contract/limits.ts';
-import type { Statements } from './statements.ts';
+import { invalid } from '../../../../contract/check.ts';
+import type { ImageFilter } from '../../../../contract/image.ts';
+import { SEARCH_MAX_WORDS, SEARCH_PREFIX_MIN_CHARACTERS } from '../../../../contract/limits.ts';
+import type { Statements } from '../statements.ts';
 import { ANY, facet, sideAtLeast, wordsOf } from './tokens.ts';
 import type { Vocabulary } from './vocabulary.ts';
 

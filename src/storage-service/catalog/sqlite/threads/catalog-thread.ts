@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { ServiceError } from '../../../contract/errors.ts';
-import { storageUnavailable } from '../../disk-fault.ts';
+import { ServiceError } from '../../../../contract/errors.ts';
+import { storageUnavailable } from '../../../disk-fault.ts';
 import { type Answered, type Asked, CLOSE, type WorkerSettings } from './messages.ts';
 
 /** Calls that wait for one thread; more are refused at once, since they would only time out. */

@@ -1,4 +1,4 @@
-import type { Statements } from './statements.ts';
+import type { Statements } from '../statements.ts';
 
 /** FTS5 writes about so many pages in one step: some 10 ms, for which writes wait. */
 const STEP_PAGES = 100;

@@ -1,8 +1,8 @@
-import type { ErrorData } from '../../../contract/errors.ts';
-import type { Lister } from './lister.ts';
-import type { Reader } from './reader.ts';
-import type { Upkeep } from './upkeep.ts';
-import type { Writer } from './writer.ts';
+import type { ErrorData } from '../../../../contract/errors.ts';
+import type { Reader } from '../reader.ts';
+import type { Lister } from '../search/lister.ts';
+import type { Upkeep } from '../writes/upkeep.ts';
+import type { Writer } from '../writes/writer.ts';
 
 /** What the catalog asks of its threads. Arguments and answers are plain values. */
 

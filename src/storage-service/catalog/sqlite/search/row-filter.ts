@@ -1,5 +1,10 @@
-import { type Format, type Image, type ImageFilter, MEDIA_TYPES } from '../../../contract/image.ts';
-import type { Row } from './rows.ts';
+import {
+  type Format,
+  type Image,
+  type ImageFilter,
+  MEDIA_TYPES,
+} from '../../../../contract/image.ts';
+import type { Row } from '../rows.ts';
 
 export const FILTERED_COLUMNS = `i.deleted_at, i.type, i.subtype, i.theme, i.source_type,
   i.source_id, i.owner, i.visibility, i.tags, i.attributes, b.media_type, b.width, b.height`;

@@ -1,14 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { ServiceError } from '../../../contract/errors.ts';
-import type { ImageFilter, ImagePage } from '../../../contract/image.ts';
-import { PAGE_DEFAULT_ITEMS } from '../../../contract/limits.ts';
+import { ServiceError } from '../../../../contract/errors.ts';
+import type { ImageFilter, ImagePage } from '../../../../contract/image.ts';
+import { PAGE_DEFAULT_ITEMS } from '../../../../contract/limits.ts';
+import { IMAGE_COLUMNS, type Row, toImage } from '../rows.ts';
+import { SEARCH_ORIGIN } from '../schema.ts';
+import { Statements } from '../statements.ts';
+import { allThemes } from '../writes/themes.ts';
 import { decodeCursor, encodeCursor, type Position } from './cursor.ts';
 import { matchOf } from './match.ts';
 import { FILTERED_COLUMNS, rowFilter } from './row-filter.ts';
-import { IMAGE_COLUMNS, type Row, toImage } from './rows.ts';
-import { SEARCH_ORIGIN } from './schema.ts';
-import { Statements } from './statements.ts';
-import { allThemes } from './themes.ts';
+import { searchTable } from './search-index.ts';
 import { Vocabulary } from './vocabulary.ts';
 
 /**
@@ -90,7 +91,7 @@ export class Lister {
     const { filter, match, above, below, position, limit } = query;
     const count = this.#statements.get(
       `select count(*) as count from
-         (select 1 from ${searchTable(filter)} as s where ${searched(filter)} limit ?)`,
+         (select 1 from ${searchTable(filter.deleted ?? false)} as s where ${searched(filter)} limit ?)`,
       match,
       ...rowids(above, below),
       GATHER_MAX_ROWS + 1,
@@ -167,18 +168,14 @@ export class Lister {
   }
 }
 
-function searchTable(filter: ImageFilter): string {
-  return filter.deleted ? 'search_deleted' : 'search_live';
-}
-
 /** Numbers are bound as REAL, for which FTS5 would ignore the bounds and scan: hence the casts. */
 function searched(filter: ImageFilter): string {
-  return `${searchTable(filter)} match ?
+  return `${searchTable(filter.deleted ?? false)} match ?
     and s.rowid > cast(? as integer) and s.rowid < cast(? as integer)`;
 }
 
 function matches(filter: ImageFilter): string {
-  return `from ${searchTable(filter)} as s
+  return `from ${searchTable(filter.deleted ?? false)} as s
     join images i on i.seq = ${SEARCH_ORIGIN} - s.rowid join blobs b on b.id = i.blob
     where ${searched(filter)}`;
 }

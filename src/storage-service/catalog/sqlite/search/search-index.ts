@@ -1,0 +1,87 @@
+import type { Image } from '../../../../contract/image.ts';
+import { SEARCH_ORIGIN } from '../schema.ts';
+import type { Statements } from '../statements.ts';
+import { imageFacets, imageWords } from './tokens.ts';
+
+/** Words remembered as known, so that common ones cost no look-up (about 5 MB). */
+const KNOWN_WORDS_MAX = 50_000;
+
+/** What is to become of an image's full-text row. */
+export type Indexing = {
+  seq: number;
+  tokens: string;
+  deleted: boolean;
+  /** Which table has a row already; null: neither. */
+  wasDeleted: boolean | null;
+};
+
+/**
+ * Full-text rows as they are written: gathered while commands run, and written last in their
+ * transaction, because FTS5 writes a segment at every savepoint after its first row.
+ */
+export class SearchIndex {
+  readonly #statements: Statements;
+  readonly #words = new Set<string>();
+  /** By seq. */
+  readonly #waiting = new Map<number, Indexing>();
+
+  constructor(statements: Statements) {
+    this.#statements = statements;
+  }
+
+  /** `before` is the image that has a row already. */
+  prepare(seq: number, image: Image, before: Image | undefined): Indexing {
+    const words = imageWords(image);
+    for (const word of words) this.#learn(word);
+    const earlier = this.#waiting.get(seq);
+    return {
+      seq,
+      tokens: [...words, ...imageFacets(image)].join(' '),
+      deleted: image.deleted_at !== null,
+      wasDeleted: earlier ? earlier.wasDeleted : before ? before.deleted_at !== null : null,
+    };
+  }
+
+  add(indexing: Indexing): void {
+    this.#waiting.set(indexing.seq, indexing);
+  }
+
+  /** Writes what was added. How many rows. */
+  write(): number {
+    // FTS5 takes rowids that rise within a transaction several times faster.
+    const rows = [...this.#waiting.values()].sort((a, b) => b.seq - a.seq);
+    this.#waiting.clear();
+    for (const { seq, tokens, deleted, wasDeleted } of rows) {
+      if (wasDeleted !== null && wasDeleted !== deleted) this.remove(seq, wasDeleted);
+      this.#statements.run(
+        `insert or replace into ${searchTable(deleted)} (rowid, tokens)
+         values (cast(? as integer), ?)`,
+        SEARCH_ORIGIN - seq,
+        tokens,
+      );
+    }
+    return rows.length;
+  }
+
+  remove(seq: number, deleted: boolean): void {
+    const sql = `delete from ${searchTable(deleted)} where rowid = cast(? as integer)`;
+    this.#statements.run(sql, SEARCH_ORIGIN - seq);
+  }
+
+  /** Forgets what a command or transaction that was undone had put there. */
+  undone(what: 'command' | 'transaction'): void {
+    this.#words.clear();
+    if (what === 'transaction') this.#waiting.clear();
+  }
+
+  #learn(word: string): void {
+    if (this.#words.has(word)) return;
+    this.#statements.run('insert or ignore into words values (?)', word);
+    if (this.#words.size >= KNOWN_WORDS_MAX) this.#words.clear();
+    this.#words.add(word);
+  }
+}
+
+export function searchTable(deleted: boolean): string {
+  return deleted ? 'search_deleted' : 'search_live';
+}

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { test } from 'node:test';
+import type { ImagePatch } from '../../../src/contract/image.ts';
+import type {
+  CreateImage,
+  ImageEvent,
+  ImageEvents,
+  Storage,
+} from '../../../src/contract/storage.ts';
+
+import { drive, fieldsOf, png, writeCall } from './drive.ts';
+
+/** What is said of images and themes. */
+export function storageMetadata(opened: () => Storage & ImageEvents): void {
+  const { accept, create, bytesOf } = drive(opened);
+
+  test('fields are checked at this door too', async () => {
+    const write = writeCall();
+    const claim = await accept(await png(), write);
+    const wrong = { ...fieldsOf({}), theme: 'Not A Slug', extra: 1 } as unknown as CreateImage;
+    await assert.rejects(
+      opened().createImage(wrong, claim, write),
+      (error: { code: string; errors: { field: string }[] }) => {
+        assert.equal(error.code, 'invalid_request');
+        assert.deepEqual(error.errors.map(({ field }) => field).sort(), ['extra', 'theme']);
+        return true;
+      },
+    );
+  });
+
+  test('metadata merges, or is replaced whole', async () => {
+    const { id } = await create({ description: 'd', tags: ['A '], attributes: { a: 1, b: 2 } });
+    const patched = await opened().updateImage(
+      { image_id: id, patch: { attributes: { a: null, c: 3 }, tags: null } },
+      writeCall(),
+    );
+    assert.deepEqual(patched.value.attributes, { b: 2, c: 3 });
+    assert.deepEqual(patched.value.tags, []);
+    assert.equal(patched.value.description, 'd');
+    const patch = fieldsOf({ name: 'Whole' }) as ImagePatch;
+    const { value } = await opened().updateImage({ image_id: id, patch, whole: true }, writeCall());
+    assert.deepEqual([value.name, value.description, value.attributes], ['Whole', null, {}]);
+    assert.equal(value.version, 3);
+  });
+
+  test('of two changes of one version, one wins', async () => {
+    const { id } = await create();
+    const change = (name: string) =>
+      opened().updateImage({ image_id: id, patch: { name }, if_version: 1 }, writeCall());
+    const results = await Promise.allSettled([change('a'), change('b')]);
+    const lost = results.find(({ status }) => status === 'rejected') as PromiseRejectedResult;
+    assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 1);
+    assert.equal(lost.reason.code, 'precondition_failed');
+  });
+
+  test('a deleted image is not found, until it is restored', async () => {
+    const { id } = await create();
+    const target = { image_id: id };
+    await opened().deleteImage(target, writeCall());
+    await opened().deleteImage(target, writeCall());
+    await assert.rejects(opened().getImage(id, writeCall()), { code: 'image_not_found' });
+    const update = opened().updateImage({ image_id: id, patch: { name: 'x' } }, writeCall());
+    await assert.rejects(update, { code: 'image_not_found' });
+    assert.equal((await opened().restoreImage(target, writeCall())).value.version, 3);
+    assert.equal((await opened().restoreImage(target, writeCall())).value.version, 3);
+  });
+
+  test('unknown and malformed ids are not found by any call', async () => {
+    for (const image_id of [randomUUID(), '../etc', '', 'A'.repeat(5_000)]) {
+      const expected = { code: 'image_not_found' };
+      const target = { image_id };
+      await assert.rejects(opened().getImage(image_id, writeCall()), expected);
+      await assert.rejects(opened().deleteImage(target, writeCall()), expected);
+      await assert.rejects(opened().restoreImage(target, writeCall()), expected);
+      const patch = { name: 'x' };
+      await assert.rejects(opened().updateImage({ image_id, patch }, writeCall()), expected);
+    }
+  });
+
+  test('content is replaced, under its own precondition', async () => {
+    const old = await png();
+    const { id, content } = await create({}, old);
+    const fresh = await png({ width: 33, height: 44 });
+    const write = writeCall();
+    const claim = await accept(fresh, write, 'fresh.png');
+    const change = { image_id: id, if_sha256: content.sha256 };
+    const { value } = await opened().replaceContent(change, claim, write);
+    assert.deepEqual([value.content.width, value.content.filename], [33, 'fresh.png']);
+    assert.deepEqual(await bytesOf(value.content.sha256), fresh);
+    assert.deepEqual(await bytesOf(content.sha256), old, 'readers with old metadata break');
+    const again = writeCall();
+    const stale = opened().replaceContent(change, await accept(old, again), again);
+    await assert.rejects(stale, { code: 'precondition_failed' });
+  });
+
+  test('lists answer in pages, and refuse what they do not know', async () => {
+    for (const name of ['one', 'two', 'three']) await create({ name, tags: ['listed'] });
+    const filter = { tag: ['LISTED '], limit: 2 };
+    const first = await opened().listImages(filter, writeCall());
+    const cursor = first.next_cursor!;
+    const second = await opened().listImages({ ...filter, cursor }, writeCall());
+    const names = [...first.items, ...second.items].map((item) => item.name);
+    assert.deepEqual(names, ['three', 'two', 'one']);
+    const unknown = { colour: ['red'] } as object;
+    await assert.rejects(opened().listImages(unknown, writeCall()), { code: 'invalid_request' });
+  });
+
+  test('themes are put and listed', async () => {
+    const put = await opened().putTheme('dieselpunk', { synonyms: ['oil age'] }, writeCall());
+    assert.equal(put.value.created, true);
+    const { items } = await opened().listThemes(writeCall());
+    assert.ok(items.some((theme) => theme.name === 'dieselpunk'));
+    const malformed = opened().putTheme('Diesel Punk', {}, writeCall());
+    await assert.rejects(malformed, { code: 'invalid_request' });
+  });
+
+  test('every change is heard, in order, with its version', async () => {
+    const heard: ImageEvent[] = [];
+    const end = opened().subscribe((event) => heard.push(event));
+    const { id } = await create();
+    await opened().updateImage({ image_id: id, patch: { name: 'New' } }, writeCall());
+    await opened().deleteImage({ image_id: id }, writeCall());
+    await opened().restoreImage({ image_id: id }, writeCall());
+    end();
+    await opened().deleteImage({ image_id: id }, writeCall());
+    const mine = heard.filter(({ data }) => data.image_id === id);
+    assert.deepEqual(
+      mine.map(({ event_type, data }) => `${event_type} ${data.version}`),
+      ['image.created 1', 'image.updated 2', 'image.deleted 3', 'image.restored 4'],
+    );
+    assert.equal(new Set(mine.map(({ message_id }) => message_id)).size, 4);
+  });
+
+  test('it answers that it works', async () => {
+    assert.match((await opened().ping(writeCall())).version, /^\d/);
+  });
+}
