@@ -28,7 +28,7 @@ export const DECODER_DEFAULTS: DecoderPoolOptions = {
   stepMaxMs: 15_000,
   // 144 megapixels as a progressive JPEG need 0.9 GiB, as GIF 0.7, as WebP 0.2. AVIF alone comes
   // near: it takes 2 GiB at 140 megapixels, or at 90 of 10 bits without subsampling.
-  memoryMaxBytes: 2 * 1024 ** 3,
+  memoryMaxBytes: 3 * 1024 ** 3,
   // Longer than the pauses of an import, and then 70 MB are given back.
   idleMs: 30_000,
 };

@@ -114,10 +114,10 @@ function serveWrites(db: DatabaseSync): void {
 
   function commit(group: Asked[]): Answered[] {
     try {
-      db.exec('begin immediate');
+      statements.run('begin immediate');
       const answers = group.map(execute);
       const indexed = index.write();
-      db.exec('commit');
+      statements.run('commit');
       tidy.changed(indexed);
       return answers;
     } catch (error) {
@@ -129,10 +129,10 @@ function serveWrites(db: DatabaseSync): void {
   }
 
   function execute(asked: Asked): Answered {
-    db.exec('savepoint command');
+    statements.run('savepoint command');
     try {
       const value = run(calls, asked);
-      db.exec('release command');
+      statements.run('release command');
       return value instanceof ServiceError ? refusal(asked.id, value) : { id: asked.id, value };
     } catch (error) {
       // A full disk undoes the whole transaction at once, and with it every command of the group.
