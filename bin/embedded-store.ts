@@ -28,10 +28,7 @@ export async function openEmbeddedStore(
   const intake = new Intake(folder.incoming, inspector, (sha256) => catalog.findBlob(sha256));
   const { retentionDays, sweepSeconds } = config;
   const intervalMs = sweepSeconds * 1000;
-  const sweeper = new Sweeper({ catalog, blobs, locks, log, retentionDays, intervalMs });
-  await intake.recover(async (sha256) => {
-    await sweeper.release([sha256]);
-  });
+  const sweeper = new Sweeper({ catalog, blobs, intake, locks, log, retentionDays, intervalMs });
   sweeper.start();
   closing.defer(() => sweeper.stop());
 

@@ -15,7 +15,7 @@ import { retrying } from './retry.ts';
 
 /** The service answers within its own deadline; this much more is for the way. */
 const WAY_MS = 10_000;
-/** The service ends an upload itself after 120 s; then it stores what came. */
+/** The service gives up an upload that is not over by then. */
 const UPLOAD_MAX_MS = 120_000;
 const PATIENCE_DEFAULT_MS = 30_000;
 

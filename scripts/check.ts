@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { linkFaults, scriptFaults, settingFaults } from './check/docs.ts';
+import type { Setting } from '../src/settings.ts';
+import { importTableFaults, pathFaults, scriptFaults, settingFaults } from './check/docs.ts';
 import { crowdedFolders, houseFaults } from './check/house.ts';
-import { importFaults } from './check/imports.ts';
+import { importFaults, MAY_IMPORT } from './check/imports.ts';
 import { CODE_FOLDERS, readSources, type Source } from './check/source.ts';
 
 /** `npm run check`, after Biome and tsc: what neither of them can know. */
@@ -15,29 +16,34 @@ const code = readSources(
 );
 const documents = readSources(root, ['*.md', 'docs/**/*.md']);
 const { dependencies, scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const readme = documents.find(({ path }) => path === 'README.md');
 
 const faults = [
   ...importFaults(code, { dependencies: Object.keys(dependencies) }),
   ...houseFaults(code),
-  ...linkFaults(documents, (path) => existsSync(join(root, path))),
+  ...pathFaults(documents, (path) => existsSync(join(root, path))),
   ...scriptFaults(documents, Object.keys(scripts)),
-  ...(readme ? settingFaults(readme, await settingNames(code)) : ['README.md:1: is missing']),
+  ...settingFaults(document('README.md'), await settings(code)),
+  ...importTableFaults(document('docs/architecture.md'), MAY_IMPORT),
 ];
-for (const advice of crowdedFolders(code)) console.warn(`advice: ${advice}`);
+const source = code.filter(({ path }) => path.startsWith('src/'));
+for (const advice of crowdedFolders(source)) console.warn(`advice: ${advice}`);
 for (const fault of faults) console.error(fault);
 console.log(`${code.length} files, ${documents.length} documents: ${faults.length} faults`);
 if (faults.length > 0) process.exitCode = 1;
 
-/** Every exported table of settings in src, wherever it stands. */
-async function settingNames(sources: readonly Source[]): Promise<string[]> {
+function document(path: string): Source {
+  return documents.find((found) => found.path === path) ?? { path, text: '' };
+}
+
+/** Of every exported table of settings in src, wherever it stands. */
+async function settings(sources: readonly Source[]): Promise<Setting<unknown>[]> {
   const tables = sources.filter(
-    ({ path, text }) => path.startsWith('src/') && /satisfies Setting</.test(text),
+    ({ path, text }) => path.startsWith('src/') && text.includes('satisfies Setting<'),
   );
   const modules = await Promise.all(
     tables.map(({ path }) => import(pathToFileURL(join(root, path)).href)),
   );
   const exported = modules.flatMap((module) => Object.values(module).map(Object));
-  const settings = exported.flatMap((table) => Object.values(table).map(Object));
-  return settings.filter(({ describe }) => describe).map(({ name }) => name);
+  const values = exported.flatMap((table) => Object.values(table).map(Object));
+  return values.filter(({ describe, parse }) => describe && parse);
 }

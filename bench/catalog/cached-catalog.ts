@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '../../src/storage-service/catalog/sqlite/connection.ts';
@@ -30,6 +30,9 @@ export function cachedCatalog(images: number, progress: (text: string) => void):
     generateCatalog(unfinished, images, (done) => progress(`${done} of ${images} rows generated`));
     progress('merging the search segments');
     mergeSegments(unfinished, images);
+    // A million images are 3 GB: those of an older schema are of no use any more.
+    const older = readdirSync(folder).filter((name) => name.endsWith(`-${images}.sqlite`));
+    for (const name of older) rmSync(join(folder, name));
     renameSync(unfinished, path);
   } finally {
     for (const end of ['', '-wal', '-shm']) rmSync(`${unfinished}${end}`, { force: true });

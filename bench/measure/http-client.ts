@@ -46,7 +46,9 @@ export class HttpClient implements Disposable {
     const answered = await this.ask(url, asked);
     if (answered.status === status) return answered;
     const body = answered.body.toString().slice(0, 300);
-    throw new Error(`${asked.method ?? 'GET'} ${url}: ${answered.status} and not ${status}: ${body}`);
+    throw new Error(
+      `${asked.method ?? 'GET'} ${url}: ${answered.status} and not ${status}: ${body}`,
+    );
   }
 
   [Symbol.dispose](): void {

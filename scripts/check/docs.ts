@@ -3,19 +3,24 @@ import { fault, type Source } from './source.ts';
 
 /** What the documents say, held against what is there. */
 
-/** Links to files of the project that are not there. `exists` takes a path from the root. */
-export function linkFaults(
+/** Links and paths to files of the project that are not there; `exists` takes paths from its root. */
+export function pathFaults(
   documents: readonly Source[],
   exists: (path: string) => boolean,
 ): string[] {
-  return documents.flatMap((document) =>
-    [...document.text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap((match) => {
-      const target = match[1]!.replace(/#.*$/, '');
-      if (target === '' || /^[a-z]+:/i.test(target)) return [];
-      const path = posix.join(posix.dirname(document.path), decodeURI(target));
-      return exists(path) ? [] : [fault(document, match.index, `${path} is not there`)];
-    }),
-  );
+  return documents.flatMap((document) => {
+    const folder = posix.dirname(document.path);
+    const links = [...document.text.matchAll(/\]\((?![a-z]+:|#)([^)\s#]+)/g)].map((match) => {
+      return { offset: match.index, path: posix.join(folder, decodeURI(match[1]!)) };
+    });
+    const named = /(?<![\w/.(-])(?:bin|src|client|test|bench|scripts|docs)\/[\w/.-]*\w/g;
+    const paths = [...document.text.matchAll(named)].map((match) => {
+      return { offset: match.index, path: match[0] };
+    });
+    return [...links, ...paths]
+      .filter(({ path }) => !exists(path))
+      .map(({ offset, path }) => fault(document, offset, `${path} is not there`));
+  });
 }
 
 /** Commands of npm that package.json does not have. */
@@ -29,25 +34,49 @@ export function scriptFaults(documents: readonly Source[], scripts: readonly str
   );
 }
 
-/** The settings in a document's table (rows that begin with `NAME`) against those of the code. */
-export function settingFaults(document: Source, names: readonly string[]): string[] {
-  return tableFaults(document, /^\| *`([A-Z][A-Z0-9_]+)`/gm, names, 'setting');
-}
+type Described = { name: string; default: unknown };
 
-/** The routes in a document's table (rows that begin with `METHOD /path`) against the service's. */
-export function routeFaults(document: Source, routes: readonly string[]): string[] {
-  return tableFaults(document, /^\| *`([A-Z]+ \/[^`]*)`/gm, routes, 'route');
-}
-
-function tableFaults(document: Source, row: RegExp, known: readonly string[], what: string) {
-  const told = [...document.text.matchAll(row)];
-  const names = new Set(told.map((match) => match[1]));
+/** The settings in a document's table, ``| `NAME` | default |``, against those of the code. */
+export function settingFaults(document: Source, settings: readonly Described[]): string[] {
+  const rows = [...document.text.matchAll(/^\| *`([A-Z][A-Z0-9_]+)` *\| *`?([^`|]*?)`? *\|/gm)];
+  const told = rows.flatMap((row) => {
+    const setting = settings.find(({ name }) => name === row[1]);
+    if (!setting) return [fault(document, row.index, `there is no setting ${row[1]}`)];
+    const value = shown(setting.default);
+    if (value === row[2]) return [];
+    return [
+      fault(document, row.index, `the default of ${setting.name} is ${value}, not ${row[2]}`),
+    ];
+  });
+  const missing = settings.filter(({ name }) => !rows.some((row) => row[1] === name));
   return [
-    ...told
-      .filter((match) => !known.includes(match[1]!))
-      .map((match) => fault(document, match.index, `there is no ${what} ${match[1]}`)),
-    ...known
-      .filter((name) => !names.has(name))
-      .map((name) => fault(document, 0, `the ${what} ${name} is missing`)),
+    ...told,
+    ...missing.map(({ name }) => fault(document, 0, `the setting ${name} is missing`)),
   ];
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'boolean') return value ? 'on' : 'off';
+  return String(value) || 'none';
+}
+
+/** Rows of a document's import table, ``| `folder` | … | `a`, `b` |``, against the one in force. */
+export function importTableFaults(
+  document: Source,
+  mayImport: Readonly<Record<string, readonly string[]>>,
+): string[] {
+  const inSrc = /^src\/(?!settings\.ts)/;
+  const rows = [...document.text.matchAll(/^\| *`((?:src\/)?[a-z-]+)` *\|.*\| *([^|\n]*?) *\|$/gm)];
+  return rows.flatMap((row) => {
+    const allowed = mayImport[row[1]!];
+    if (!allowed) return [fault(document, row.index, `the import table has no row ${row[1]}`)];
+    if (row[2] === 'everything') {
+      return allowed.includes('src') ? [] : [fault(document, row.index, `not everything`)];
+    }
+    const inForce = allowed.filter((path) => inSrc.test(path)).map((path) => path.slice(4));
+    const told = [...row[2]!.matchAll(/`([^`]+)`/g)].map((name) => name[1]!);
+    if (told.sort().join() === inForce.sort().join()) return [];
+    const message = `${row[1]} may import ${inForce.join(', ') || 'nothing'}, not ${row[2]}`;
+    return [fault(document, row.index, message)];
+  });
 }

@@ -21,7 +21,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/image-service': [contract, settings, telemetry, media],
   'src/storage-service': [contract, settings, telemetry, media],
   client: [contract],
-  bin: ['src'],
+  bin: ['src', 'package.json'],
   scripts: [everything],
   test: [everything],
   bench: [everything],

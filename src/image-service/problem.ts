@@ -77,7 +77,9 @@ export function problemOf(error: ServiceError, requestId: string): Problem {
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = asServiceError(thrown);
   const { status, retryAfter } = statusOf(error.code);
-  if (status >= 500) request.log[status === 500 ? 'error' : 'warn']({ err: error }, error.message);
+  if (request.raw.socket.destroyed) request.log.info('the client left before the answer');
+  else if (status >= 500)
+    request.log[status === 500 ? 'error' : 'warn']({ err: error }, error.message);
   if (error.replayed) reply.header('idempotent-replayed', 'true');
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
   // Fastify closes at once after a body it could not parse; see `drain`.
@@ -85,6 +87,9 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
   drain(request.raw);
   reply
     .code(status)
+    // Also for what fails before the hooks run.
+    .header('x-request-id', request.id)
+    .header('x-content-type-options', 'nosniff')
     .header('content-type', PROBLEM_TYPE)
     .header('cache-control', 'no-store')
     .serializer(JSON.stringify)

@@ -55,6 +55,8 @@ const CONNECTIONS_MAX = 8_192;
 const PARAMETER_MAX_CHARACTERS = HEADERS_MAX_BYTES;
 /** How long running requests may finish when the service is stopped. */
 const CLOSE_MAX_MS = 10_000;
+/** How often connections that became idle meanwhile are closed. */
+const CLOSE_CHECK_MS = 50;
 
 const REQUEST_ID = new RegExp(`^[\\w.-]{1,${REQUEST_ID_MAX_CHARACTERS}}$`);
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -178,16 +180,17 @@ function refuseUnknown(server: FastifyInstance, guard: BrowserGuard): void {
   });
 }
 
-/** Idle connections close at once, running requests may finish, for a while. */
+/** Connections close once they are idle; requests that run may finish, for a while. */
 function closeInTime(server: FastifyInstance, images: ImageCache): void {
-  let cut: NodeJS.Timeout | undefined;
+  const http = server.server;
   server.addHook('preClose', (done) => {
-    cut = setTimeout(() => server.server.closeAllConnections(), CLOSE_MAX_MS);
-    done();
-  });
-  server.addHook('onClose', (_server, done) => {
-    clearTimeout(cut);
     images.close();
+    const sweep = setInterval(() => http.closeIdleConnections(), CLOSE_CHECK_MS).unref();
+    const cut = setTimeout(() => http.closeAllConnections(), CLOSE_MAX_MS).unref();
+    http.once('close', () => {
+      clearInterval(sweep);
+      clearTimeout(cut);
+    });
     done();
   });
 }

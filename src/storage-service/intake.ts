@@ -5,13 +5,15 @@ import { ServiceError } from '../contract/errors.ts';
 import { FORMATS } from '../contract/image.ts';
 import { CONTENT_MAX_BYTES } from '../contract/limits.ts';
 import { formatOf, HEAD_BYTES } from '../media/formats.ts';
-import type { ImageFacts, Inspector } from '../media/inspector.ts';
+import type { Edit, ImageFacts, Inspector } from '../media/inspector.ts';
 import { applyEdits } from '../media/location/apply.ts';
 import { diskFault } from './disk-fault.ts';
 
 /** Chunks of a stream are gathered to this size: fewer, larger writes. */
 const WRITE_BYTES = 256 * 1024;
 const STAGED_NAME = /^[0-9a-f-]{36}\.([0-9a-f]{64})$/;
+/** Some location data shows only once other is gone; a file that has still more is no honest one. */
+const INSPECTIONS_MAX_PASSES = 4;
 
 /** Bytes that passed the intake, in a file of their own. */
 export type Staged = {
@@ -36,6 +38,8 @@ export class Intake {
   readonly #folder: string;
   readonly #inspector: Inspector;
   readonly #known: KnownFacts;
+  /** Names of the streams that are passing through. */
+  readonly #passing = new Set<string>();
 
   /** `known` tells what an earlier inspection of the same bytes found. */
   constructor(folder: string, inspector: Inspector, known: KnownFacts) {
@@ -53,13 +57,13 @@ export class Intake {
     turn: Turn,
     use: (staged: Staged) => Promise<T>,
   ): Promise<T> {
-    const name = join(this.#folder, randomUUID());
-    const files = [name];
+    const name = randomUUID();
+    this.#passing.add(name);
+    const files = [join(this.#folder, name)];
     try {
-      const received = await receive(bytes, name, turn.signal);
+      const received = await receive(bytes, files[0]!, turn.signal);
       const clean = await this.#inspected(received, turn);
-      files.push(clean.path);
-      const path = `${clean.path.slice(0, name.length)}.${clean.sha256}`;
+      const path = `${clean.path}.${clean.sha256}`;
       files.push(path);
       await fs.rename(clean.path, path);
       return await use({
@@ -71,16 +75,19 @@ export class Intake {
     } catch (error) {
       throw diskFault(error);
     } finally {
+      // What a failing disk keeps, `recover` removes when it works again.
       await Promise.all(files.map((file) => fs.rm(file, { force: true }).catch(() => {})));
+      this.#passing.delete(name);
     }
   }
 
   /**
-   * What a process that died left behind. A file that carries a hash in its name was on its way
-   * into the blob store: `settle` is told, before the file goes.
+   * Removes what a process that died, or a disk that failed, left behind. A file that carries a
+   * hash in its name was on its way into the blob store: `settle` is told, before the file goes.
    */
-  async recover(settle: (sha256: string) => Promise<void>): Promise<void> {
+  async recover(settle: (sha256: string) => Promise<unknown>): Promise<void> {
     for (const name of await fs.readdir(this.#folder)) {
+      if (this.#passing.has(name.split('.')[0]!)) continue;
       const sha256 = STAGED_NAME.exec(name)?.[1];
       if (sha256) await settle(sha256);
       await fs.rm(join(this.#folder, name), { force: true });
@@ -88,21 +95,30 @@ export class Intake {
   }
 
   async #inspected(received: Received, turn: Turn): Promise<Received & { facts: ImageFacts }> {
-    const known = await this.#known(received.sha256);
-    if (known) return { ...received, facts: known };
-    const { facts, edits } = await this.#inspector.inspect(received.path, turn);
-    if (edits.length === 0) return { ...received, facts };
-    const path = `${received.path}.clean`;
-    try {
-      await applyEdits(received.path, path, edits);
-      const clean = await measure(path);
+    let found = received;
+    for (let pass = 0; pass < INSPECTIONS_MAX_PASSES; pass += 1) {
+      const known = await this.#known(found.sha256);
+      if (known) return { ...found, facts: known };
       // What is served must itself have passed the inspection.
-      const { facts: cleanFacts } = await this.#inspector.inspect(path, turn);
-      await fs.rename(path, received.path);
-      return { ...clean, path: received.path, facts: cleanFacts };
-    } finally {
-      await fs.rm(path, { force: true });
+      const { facts, edits } = await this.#inspector.inspect(found.path, turn);
+      if (edits.length === 0) return { ...found, facts };
+      found = await cleaned(found.path, edits);
     }
+    const message = 'The location data of the image cannot be removed. Save it anew without it.';
+    throw new ServiceError('image_unreadable', message);
+  }
+}
+
+/** The file with its edits applied, under its old name. */
+async function cleaned(path: string, edits: readonly Edit[]): Promise<Received> {
+  const clean = `${path}.clean`;
+  try {
+    await applyEdits(path, clean, edits);
+    const received = await measure(clean);
+    await fs.rename(clean, path);
+    return { ...received, path };
+  } finally {
+    await fs.rm(clean, { force: true });
   }
 }
 

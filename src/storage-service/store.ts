@@ -197,7 +197,13 @@ export class Store implements Storage, ImageEvents {
       const operation_id = call.operationId;
       const expires_at = Date.now() + LEASE_MS;
       const lease = { operation_id, sha256, source_sha256, source_size_bytes, expires_at };
-      await catalog.addLease(lease, { sha256, size_bytes, ...facts }, call.deadline);
+      try {
+        await catalog.addLease(lease, { sha256, size_bytes, ...facts }, call.deadline);
+      } catch (error) {
+        // Without a row nobody would look for the bytes; on a full disk they are in the way.
+        if (!known) await blobs.delete(sha256).catch(() => {});
+        throw error;
+      }
     });
   }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BlobStore } from './blobs/blob-store.ts';
 import type { Catalog } from './catalog/catalog.ts';
+import type { Intake } from './intake.ts';
 import type { KeyedLock } from './keyed-lock.ts';
 
 /** Rows taken in one transaction, so that writes in between wait for moments only. */
@@ -10,6 +11,8 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const ORPHAN_MIN_AGE_MS = 60 * 60 * 1000;
 /** Looking at every blob takes long on a large store and finds nothing unless something broke. */
 const ORPHANS_EVERY_MS = DAY_MS;
+/** Most services run for hours only: the first look is for what a power cut before them left. */
+const ORPHANS_FIRST_MS = ORPHAN_MIN_AGE_MS;
 
 type Log = {
   info(data: object, message: string): void;
@@ -19,6 +22,8 @@ type Log = {
 type Parts = {
   catalog: Catalog;
   blobs: BlobStore;
+  /** Absent: what uploads left behind is none of this process' business. */
+  intake?: Intake;
   /** The Store's. */
   locks: KeyedLock;
   log: Log;
@@ -36,7 +41,7 @@ export class Sweeper {
   readonly #parts: Parts;
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
-  #lastOrphansMs = Date.now();
+  #nextOrphansMs = Date.now() + ORPHANS_FIRST_MS;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -53,8 +58,9 @@ export class Sweeper {
 
   /** One round. How many blobs it removed. */
   async sweep(now = Date.now()): Promise<number> {
-    const { catalog, retentionDays } = this.#parts;
+    const { catalog, intake, retentionDays } = this.#parts;
     const deletedBefore = now - retentionDays * DAY_MS;
+    await intake?.recover((sha256) => this.release([sha256], now));
     await this.#untilDone(() => catalog.purge(deletedBefore, BATCH_ROWS));
     await this.#untilDone(() => catalog.forget(now, BATCH_ROWS));
     let removed = 0;
@@ -63,18 +69,23 @@ export class Sweeper {
       removed += await this.release(blobs, now);
       return blobs.length;
     });
-    if (now - this.#lastOrphansMs >= ORPHANS_EVERY_MS) {
-      this.#lastOrphansMs = now;
+    if (now >= this.#nextOrphansMs) {
+      this.#nextOrphansMs = now + ORPHANS_EVERY_MS;
       removed += await this.#removeOrphans(now);
     }
     while (!this.#stop.signal.aborted && (await catalog.tidy()));
     return removed;
   }
 
-  /** Gives up all bytes that were accepted and not claimed: whoever would have is gone. */
-  async releaseUploads(): Promise<number> {
-    await this.#parts.catalog.expireUploadLeases();
-    return this.sweep();
+  /**
+   * Gives up all bytes that were accepted and not claimed: whoever would have is gone. A failure
+   * is logged and harmless: the leases then end by themselves.
+   */
+  releaseUploads(): Promise<void> {
+    return this.#round(async () => {
+      await this.#parts.catalog.expireUploadLeases();
+      return this.sweep();
+    });
   }
 
   /** Removes those of the blobs that neither an image nor a lease keeps. How many. */
@@ -108,17 +119,21 @@ export class Sweeper {
   }
 
   async #run(): Promise<void> {
-    const { log, intervalMs } = this.#parts;
     const { signal } = this.#stop;
-    while (!signal.aborted) {
-      await sleep(intervalMs, undefined, { signal, ref: false }).catch(() => {});
+    for (;;) {
+      await sleep(this.#parts.intervalMs, undefined, { signal, ref: false }).catch(() => {});
       if (signal.aborted) return;
-      try {
-        const removed = await this.sweep();
-        if (removed > 0) log.info({ removed }, 'Swept blobs that nothing refers to');
-      } catch (error) {
-        log.error({ err: error }, 'The sweep failed; the next one repeats it');
-      }
+      await this.#round(() => this.sweep());
+    }
+  }
+
+  async #round(work: () => Promise<number>): Promise<void> {
+    const { log } = this.#parts;
+    try {
+      const removed = await work();
+      if (removed > 0) log.info({ removed }, 'Swept blobs that nothing refers to');
+    } catch (error) {
+      log.error({ err: error }, 'The sweep failed; the next one repeats it');
     }
   }
 }

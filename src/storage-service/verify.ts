@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
 import type { BlobStore } from './blobs/blob-store.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import type { Sweeper } from './sweeper.ts';
@@ -101,12 +102,14 @@ async function findInconsistency(parts: VerifyParts, findings: Finding[]): Promi
   }
 }
 
-/** Files of uploads that ended with their process; a service removes them when it starts. */
-async function findLeftOver({ incoming, alone }: VerifyParts, findings: Finding[]): Promise<void> {
+/** Files of uploads that ended with their process. What one had put among the blobs is an orphan. */
+async function findLeftOver(parts: VerifyParts, findings: Finding[]): Promise<void> {
+  const { incoming, repair, alone } = parts;
   if (!alone) return;
   for (const name of await fs.readdir(incoming)) {
+    if (repair) await fs.rm(join(incoming, name), { force: true });
     const message = `The unfinished upload ${name} was left behind; the next start removes it.`;
-    findings.push({ what: 'left_over', message, repaired: false });
+    findings.push({ what: 'left_over', message, repaired: repair });
   }
 }
 

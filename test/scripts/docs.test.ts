@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linkFaults, routeFaults, scriptFaults, settingFaults } from '../../scripts/check/docs.ts';
+import {
+  importTableFaults,
+  pathFaults,
+  scriptFaults,
+  settingFaults,
+} from '../../scripts/check/docs.ts';
 
-test('a link to a file that is not there is found', () => {
-  const text = '[a](there.md#part) [b](../README.md)\n[c](gone.md) [d](#here) [e](https://x.org/y)';
-  const exists = (path: string) => ['docs/there.md', 'README.md'].includes(path);
-  assert.deepEqual(linkFaults([{ path: 'docs/a.md', text }], exists), [
+test('a link or path to a file that is not there is found', () => {
+  const text =
+    '[a](there.md#part) [b](../README.md) [c](../src/)\n[d](gone.md) [e](#here) ' +
+    '[f](https://x.org/y)\n`src/media` and `src/maps/a.ts`';
+  const exists = (path: string) =>
+    ['docs/there.md', 'README.md', 'src/', 'src/media'].includes(path);
+  assert.deepEqual(pathFaults([{ path: 'docs/a.md', text }], exists), [
     'docs/a.md:2: docs/gone.md is not there',
+    'docs/a.md:3: src/maps/a.ts is not there',
   ]);
 });
 
@@ -17,18 +26,31 @@ test('a command that package.json does not have is found', () => {
   ]);
 });
 
-test('a setting told but not there, and one there but not told, are found', () => {
-  const text = '| name | default |\n| --- | --- |\n| `PORT` | 8000 |\n| `PROT` | 1 |\n';
-  assert.deepEqual(settingFaults({ path: 'README.md', text }, ['PORT', 'HOST']), [
-    'README.md:4: there is no setting PROT',
+test('settings that are not there, not told, or told with another default, are found', () => {
+  const rows = ['`PORT` | `8000`', '`PROT` | `1`', '`PROXY` | `on`', '`ORIGINS` | none'];
+  const text = rows.map((row) => `| ${row} | meaning |\n`).join('');
+  const settings = [
+    { name: 'PORT', default: 8000 },
+    { name: 'HOST', default: '127.0.0.1' },
+    { name: 'PROXY', default: false },
+    { name: 'ORIGINS', default: [] },
+  ];
+  assert.deepEqual(settingFaults({ path: 'README.md', text }, settings), [
+    'README.md:2: there is no setting PROT',
+    'README.md:3: the default of PROXY is off, not on',
     'README.md:1: the setting HOST is missing',
   ]);
 });
 
-test('the same for routes', () => {
-  const text = '| `GET /a` | one |\n| `POST /a/{id}` | two |\n';
-  assert.deepEqual(routeFaults({ path: 'docs/http-api.md', text }, ['GET /a', 'PUT /a']), [
-    'docs/http-api.md:2: there is no route POST /a/{id}',
-    'docs/http-api.md:1: the route PUT /a is missing',
+test('a row of the import table that is not the one in force is found', () => {
+  const table = { 'src/media': ['src/contract', 'src/settings.ts'], client: [], bin: ['src'] };
+  const rows = ['`src/media` | bytes | `contract`', '`client` | HTTP | nothing'];
+  const text = [...rows, '`bin` | wiring | everything'].map((row) => `| ${row} |\n`).join('');
+  const path = 'docs/architecture.md';
+  assert.deepEqual(importTableFaults({ path, text }, table), []);
+  const wrong = text.replace('nothing', '`media`').replace('src/media', 'src/maps');
+  assert.deepEqual(importTableFaults({ path, text: wrong }, table), [
+    'docs/architecture.md:1: the import table has no row src/maps',
+    'docs/architecture.md:2: client may import nothing, not `media`',
   ]);
 });

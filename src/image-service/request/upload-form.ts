@@ -1,3 +1,4 @@
+import { addAbortSignal } from 'node:stream';
 import type { MultipartFile, MultipartValue } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import { invalid } from '../../contract/check.ts';
@@ -103,6 +104,7 @@ async function takeFile(part: MultipartFile, form: Form, storage: Storage, call:
   part.file.once('error', (error) => {
     broken = error;
   });
+  addAbortSignal(call.signal, part.file);
   try {
     const sent = { filename: part.filename || null };
     form.content = await storage.acceptContent(part.file, sent, call);

@@ -1,3 +1,4 @@
+import { addAbortSignal, PassThrough } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 import { WRITE_DEADLINE_MS } from '../../contract/limits.ts';
@@ -52,8 +53,8 @@ export function acceptRaw(
   request: FastifyRequest,
   call: WriteCall,
 ): Promise<ContentClaim> {
-  // A refusal half-way must leave the connection open for the answer.
-  const bytes = request.raw.iterator({ destroyOnReturn: false });
+  // Not the request itself: a refusal half-way must leave the connection open for the answer.
+  const bytes = addAbortSignal(call.signal, request.raw.pipe(new PassThrough()));
   return storage.acceptContent(bytes, { filename: null }, call);
 }
 

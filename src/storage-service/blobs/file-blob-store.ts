@@ -28,9 +28,11 @@ export class FileBlobStore implements BlobStore {
     try {
       await syncFile(path);
       const shard = await this.#shard(sha256);
-      await linkOver(path, join(shard, sha256));
+      await linkOver(path, this.#path(sha256));
       await syncFile(shard);
     } catch (error) {
+      // A name that may not be durable must not be believed by the next who looks.
+      await fs.unlink(this.#path(sha256)).catch(() => {});
       throw diskFault(error);
     }
   }

@@ -96,7 +96,11 @@ export class Upkeep {
            or exists (select 1 from leases where blob = ?1) as kept`,
         blob,
       )?.kept;
-      if (kept) return false;
+      if (kept) {
+        // Bytes that were to be deleted came again before they were.
+        this.blobDeleted(sha256);
+        return false;
+      }
       this.#statements.run('delete from blobs where id = ?', blob);
     }
     // Should the process die before the bytes are deleted, this remembers that they are to be.

@@ -30,6 +30,7 @@ const KEPT_REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'image_exists',
   'precondition_failed',
   'theme_cycle',
+  'too_many_themes',
   'invalid_request',
 ]);
 
@@ -70,7 +71,7 @@ export class Writer {
     const known = this.#statements.get(sql, operation_id);
     if (known) {
       this.#giveUpLease(operation_id);
-      if (known.fingerprint !== fingerprint) throw operationIdReused();
+      if (known.fingerprint !== fingerprint) return operationIdReused();
       return repeated(JSON.parse(known.answer as string) as Answer);
     }
     if (Date.now() > operation.deadline) {

@@ -1,0 +1,120 @@
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Image } from '../../src/contract/image.ts';
+import { serveFiles } from '../floors/nginx.ts';
+import { imageForm } from '../images/image-form.ts';
+import { photograph } from '../images/photographs.ts';
+import { HttpClient } from '../measure/http-client.ts';
+import { type Answer, answer, type Finding, type Question, type Run } from '../measure/question.ts';
+import { type Served, serveImages } from '../measure/served-process.ts';
+import { alternate, median, medianRatio } from '../measure/statistics.ts';
+import { installed, type Load, load } from '../measure/wrk.ts';
+
+const ROUNDS = 5;
+const ROUND_SECONDS = 3;
+
+const SMALL = { width: 800, height: 600, bytes: 100_000, seed: 1 };
+const LARGE = { width: 4000, height: 3000, bytes: 5_000_000, seed: 2 };
+
+export const delivery: Question = {
+  name: 'delivery',
+  asks: 'images in memory and 304 answers, 32 connections, beside nginx with sendfile',
+  maxMs: 6 * 60_000,
+  answer: measure,
+};
+
+async function measure(run: Run): Promise<Answer> {
+  const { signal, progress } = run;
+  for (const program of ['nginx', 'wrk']) {
+    if (await installed(program)) continue;
+    const note = `Skipped: ${program} is not installed (Debian: apt install nginx-light wrk).`;
+    return { findings: [], notes: [note] };
+  }
+  progress('making photographs');
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'bench-delivery-'));
+  await using nginx = await serveFiles(folder.path, signal);
+  await using service = await serveImages(join(folder.path, 'service'), run);
+
+  const offer = async (name: string, picture: typeof SMALL): Promise<Offered> => {
+    const jpeg = await photograph(picture);
+    await writeFile(join(folder.path, name), jpeg);
+    using client = new HttpClient(1, signal);
+    const { body } = await client.require(201, `${service.url}/api/v2/images`, imageForm([jpeg]));
+    const { content } = JSON.parse(body.toString()) as Image;
+    const path = content.url;
+    return {
+      service: await described(service, path, signal),
+      nginx: await described(nginx, `/${name}`, signal),
+    };
+  };
+  const small = await offer('small.jpg', SMALL);
+  const large = await offer('large.jpg', LARGE);
+  const compare = async (
+    what: string,
+    { service: ours, nginx: theirs }: Offered,
+    unchanged = false,
+  ) => {
+    const subject =
+      (server: Served, { path, etag }: Described) =>
+      (round: number) => {
+        progress(`${what}, round ${round} of ${ROUNDS}`);
+        const header = unchanged ? `If-None-Match: ${etag}` : undefined;
+        return load(server, path, header, round === 0 ? 1 : ROUND_SECONDS, signal);
+      };
+    return alternate(ROUNDS + 1, { ours: subject(service, ours), theirs: subject(nginx, theirs) });
+  };
+
+  const hot = await compare('100 KB', small);
+  const heavy = await compare('5 MB', large);
+  const unchanged = await compare('304', small, true);
+  return {
+    findings: [
+      cpu('100 KB', hot, 1.8),
+      rate('100 KB', hot),
+      cpu('5 MB', heavy),
+      rate('5 MB', heavy, 1),
+      cpu('304', unchanged, 3),
+      rate('304', unchanged),
+    ],
+    notes: [`Medians of ${ROUNDS} alternating rounds of ${ROUND_SECONDS} s; nginx has one worker.`],
+  };
+}
+
+type Described = { path: string; etag: string };
+type Offered = { service: Described; nginx: Described };
+
+/** Asks once, so that it is known to be there, and again for the 304. */
+async function described(server: Served, path: string, signal: AbortSignal): Promise<Described> {
+  const url = `${server.url}${path}`;
+  const answered = await fetch(url, { signal });
+  await answered.arrayBuffer();
+  const etag = answered.headers.get('etag');
+  if (answered.status !== 200 || !etag) throw new Error(`${url}: ${answered.status}, ETag ${etag}`);
+  const again = await fetch(url, { headers: { 'If-None-Match': etag }, signal });
+  if (again.status !== 304) throw new Error(`${url} with its ETag: ${again.status}`);
+  return { path, etag };
+}
+
+type Compared = Record<'ours' | 'theirs', Load[]>;
+
+function cpu(what: string, compared: Compared, atMost?: number): Finding {
+  const finding = found(`${what}: server CPU of one request`, 'µs', compared, 'cpuMicroseconds');
+  return atMost === undefined ? finding : { ...finding, target: { of: 'ratio', atMost } };
+}
+
+function rate(what: string, compared: Compared, atLeast?: number): Finding {
+  const finding = found(`${what}: requests`, '/s', compared, 'perSecond');
+  return atLeast === undefined ? finding : { ...finding, target: { of: 'ratio', atLeast } };
+}
+
+function found(what: string, unit: string, compared: Compared, value: keyof Load): Finding {
+  // The first round warms up.
+  const [ours, theirs] = [compared.ours, compared.theirs].map((rounds) =>
+    rounds.slice(1).map((round) => round[value]),
+  ) as [number[], number[]];
+  const peer = { name: 'nginx', value: median(theirs) };
+  return { what, unit, ours: median(ours), peer, ratio: medianRatio(ours, theirs) };
+}
+
+if (import.meta.main) await answer([delivery]);

@@ -1,0 +1,79 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+
+/** Small file systems of their own, for disks that fail. They need root and mount(8). */
+
+const run = (command: string, ...values: string[]) =>
+  execFileSync(command, values, { stdio: ['ignore', 'pipe', 'pipe'] });
+
+/** A tmpfs; gone with the test. */
+export function tmpfs(t: TestContext, options: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tmpfs-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  run('mount', '-t', 'tmpfs', '-o', options, 'tmpfs', folder);
+  t.after(() => run('umount', '--lazy', folder));
+  return folder;
+}
+
+/** An ext4 in a file, which can fail as a disk does: it turns read-only under open files. */
+export function ext4(t: TestContext, megabytes: number) {
+  const folder = mkdtempSync(join(tmpdir(), 'ext4-'));
+  const image = `${folder}.img`;
+  const mount = () => run('mount', '-o', 'loop', image, folder);
+  t.after(() => {
+    rmSync(folder, { recursive: true });
+    rmSync(image);
+  });
+  writeFileSync(image, Buffer.alloc(megabytes * 1024 * 1024));
+  run('mkfs.ext4', '-q', image);
+  mount();
+  t.after(() => run('umount', '--lazy', folder));
+  return {
+    folder,
+    /** As after a write error: ext4(5), `abort`. */
+    fail: () => run('mount', '-o', 'remount,abort', folder),
+    /** As after a restart of the machine. */
+    restore() {
+      run('umount', folder);
+      mount();
+    },
+  };
+}
+
+/** Why the tests that need them cannot run here; under CI they then fail instead. */
+export function cannotMount(): string | false {
+  if (process.env.CI === 'true') return false;
+  const folder = mkdtempSync(join(tmpdir(), 'mount-'));
+  try {
+    run('mount', '-t', 'tmpfs', '-o', 'size=4k', 'tmpfs', folder);
+    run('umount', folder);
+    return false;
+  } catch {
+    return 'needs root and mount(8)';
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Takes all the room there is, or all but so many bytes. */
+export async function fill(folder: string, leaveBytes = 0): Promise<Filler> {
+  const path = join(folder, 'filler');
+  const block = Buffer.alloc(64 * 1024);
+  let size = 0;
+  try {
+    for (;;) {
+      await writeFile(path, block, { flag: 'a' });
+      size += block.length;
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  }
+  if (leaveBytes > 0) await truncate(path, Math.max(0, size - leaveBytes));
+  return { empty: () => rm(path) };
+}
+
+export type Filler = { empty(): Promise<void> };
