@@ -1,5 +1,5 @@
 import type { ImageFields } from '../../src/contract/image.ts';
-import { SEED_THEMES } from '../../src/contract/theme.ts';
+import { SEED_THEMES } from '../../src/contract/seed-themes.ts';
 
 /** A stream of numbers in [0, 1) that is the same for the same seed (mulberry32). */
 export function randomFrom(seed: number): () => number {

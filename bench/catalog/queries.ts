@@ -1,4 +1,4 @@
-import { SEED_THEMES } from '../../src/contract/theme.ts';
+import { SEED_THEMES } from '../../src/contract/seed-themes.ts';
 import { CLASSES, skewed, TAGS, tagOf, VOCABULARY_WORDS, wordOf } from './generated-images.ts';
 
 /** A list or search as people ask it: each instance is drawn anew, and about as full a page. */

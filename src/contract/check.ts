@@ -1,6 +1,6 @@
 import { type Static, type TObject, Type } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
-import { type FieldError, ServiceError } from './errors.ts';
+import { type FieldError, invalid } from './errors.ts';
 
 /** A property of an object schema, ready to check a value. */
 type Rule = { check: Validator; required: boolean; expected: string };
@@ -52,11 +52,4 @@ export function check<T extends TObject>(schema: T, value: unknown): Static<T> {
   const faults = faultsOf(schema, value);
   if (faults.length > 0) throw invalid(faults);
   return value as Static<T>;
-}
-
-export function invalid(errors: readonly FieldError[]): ServiceError {
-  const [first] = errors;
-  const others = errors.length > 1 ? ` (and ${errors.length - 1} more, see errors)` : '';
-  const subject = first?.field ? `${first.field} ` : 'The request ';
-  return new ServiceError('invalid_request', `${subject}${first?.message}.${others}`, { errors });
 }

@@ -85,3 +85,11 @@ export function toServiceError(thrown: unknown): ServiceError {
     cause: thrown,
   });
 }
+
+/** The request breaks what is said of these fields. */
+export function invalid(errors: readonly FieldError[]): ServiceError {
+  const [first] = errors;
+  const others = errors.length > 1 ? ` (and ${errors.length - 1} more, see errors)` : '';
+  const subject = first?.field ? `${first.field} ` : 'The request ';
+  return new ServiceError('invalid_request', `${subject}${first?.message}.${others}`, { errors });
+}

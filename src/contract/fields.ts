@@ -1,11 +1,12 @@
-import { check, invalid } from './check.ts';
+import { requireAttributesWithinSize } from './attributes.ts';
+import { check } from './check.ts';
+import { invalid } from './errors.ts';
 import {
   ImageFields,
   type ImageFilter,
   ImageFilter as ImageFilterSchema,
   ImagePatch,
 } from './image.ts';
-import { ATTRIBUTES_MAX_BYTES } from './limits.ts';
 import { CreateImage } from './storage.ts';
 
 /**
@@ -32,33 +33,19 @@ function normal(input: unknown): unknown {
   return fields;
 }
 
-function withinSize<T extends { attributes?: unknown }>(fields: T): T {
-  if (attributeBytes(fields.attributes) > ATTRIBUTES_MAX_BYTES) throw tooManyAttributes();
-  return fields;
-}
-
-export function attributeBytes(attributes: unknown): number {
-  return attributes ? new TextEncoder().encode(JSON.stringify(attributes)).length : 0;
-}
-
-export function tooManyAttributes() {
-  const message = `must be up to ${ATTRIBUTES_MAX_BYTES} bytes as JSON`;
-  return invalid([{ field: 'attributes', message }]);
-}
-
 /** Throws invalid_request that names every faulty field. */
 export function createFields(input: unknown): CreateImage {
-  return withinSize(check(CreateImage, normal(input)));
+  return requireAttributesWithinSize(check(CreateImage, normal(input)));
 }
 
 /** Throws invalid_request that names every faulty field. */
 export function wholeFields(input: unknown): ImageFields {
-  return withinSize(check(ImageFields, normal(input)));
+  return requireAttributesWithinSize(check(ImageFields, normal(input)));
 }
 
 /** Throws invalid_request that names every faulty field. */
 export function patchFields(input: unknown): ImagePatch {
-  return withinSize(check(ImagePatch, normal(input)));
+  return requireAttributesWithinSize(check(ImagePatch, normal(input)));
 }
 
 /** Throws invalid_request that names every faulty parameter. */

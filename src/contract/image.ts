@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { FORMATS, MEDIA_TYPES } from './formats.ts';
 import {
   DESCRIPTION_MAX_CHARACTERS,
   FILTER_MAX_VALUES,
@@ -20,17 +21,6 @@ import {
 export const IMAGE_TYPES = ['portrait', 'token', 'map', 'item', 'other'] as const;
 export const VISIBILITIES = ['public', 'private'] as const;
 export const SORTS = ['-created_at', 'created_at', '-updated_at', 'name'] as const;
-/** The formats taken: the name in filters, and the media type in answers. */
-export const MEDIA_TYPES = {
-  png: 'image/png',
-  jpeg: 'image/jpeg',
-  webp: 'image/webp',
-  gif: 'image/gif',
-  avif: 'image/avif',
-} as const;
-export type Format = keyof typeof MEDIA_TYPES;
-export const FORMATS = Object.keys(MEDIA_TYPES) as Format[];
-
 const UUID = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 const SHA256 = '^[0-9a-f]{64}$';
 /** No control characters and no halves of surrogate pairs. */
@@ -255,8 +245,3 @@ export const ImagePage = Type.Object(
   { additionalProperties: false, $id: 'ImagePage' },
 );
 export type ImagePage = Static<typeof ImagePage>;
-
-/** Where the bytes of an image are; `v` makes the address of one content immutable. */
-export function contentUrl(imageId: string, sha256: string): string {
-  return `/api/v2/images/${imageId}/content?v=${sha256.slice(0, 16)}`;
-}

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -78,10 +79,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
       disableRequestLogging: true,
       requestIdLogLabel: 'request_id',
     }),
-    genReqId: ({ headers }) => {
-      const id = headers['x-request-id'] as string | undefined;
-      return id !== undefined && REQUEST_ID.test(id) ? id : randomUUID();
-    },
+    genReqId: requestIds(),
     trustProxy: config.trustProxy,
     http: {
       maxHeaderSize: HEADERS_MAX_BYTES,
@@ -122,6 +120,18 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   await server.register(healthRoutes, { storage, version, messageHub });
   await server.register(docsRoutes);
   return server;
+}
+
+/** The id a request brings along if it is plain, else one that is unique and costs nearly nothing. */
+function requestIds(): (request: { headers: IncomingHttpHeaders }) => string {
+  const start = randomUUID().slice(0, 8);
+  let count = 0;
+  return ({ headers }) => {
+    const id = headers['x-request-id'] as string | undefined;
+    if (id !== undefined && REQUEST_ID.test(id)) return id;
+    count += 1;
+    return `${start}-${count.toString(36)}`;
+  };
 }
 
 function identifyOwner(server: FastifyInstance, trustProxy: boolean): void {

@@ -1,5 +1,5 @@
 import { ServiceError } from '../contract/errors.ts';
-import { MEDIA_TYPES } from '../contract/image.ts';
+import { MEDIA_TYPES } from '../contract/formats.ts';
 import { IMAGE_MAX_PIXELS } from '../contract/limits.ts';
 import { DecoderDiedError, type DecoderLimits, DecoderProcess } from './decoder-process.ts';
 import type { Edit, ImageFacts, Inspector } from './inspector.ts';

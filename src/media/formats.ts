@@ -1,5 +1,5 @@
 import { ServiceError } from '../contract/errors.ts';
-import type { Format } from '../contract/image.ts';
+import type { Format } from '../contract/formats.ts';
 import { scanAvif } from './location/containers/avif.ts';
 import { scanGif } from './location/containers/gif.ts';
 import { scanJpeg } from './location/containers/jpeg.ts';

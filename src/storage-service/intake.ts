@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { ServiceError } from '../contract/errors.ts';
-import { FORMATS } from '../contract/image.ts';
+import { FORMATS } from '../contract/formats.ts';
 import { CONTENT_MAX_BYTES } from '../contract/limits.ts';
 import { formatOf, HEAD_BYTES } from '../media/formats.ts';
 import type { Edit, ImageFacts, Inspector } from '../media/inspector.ts';

@@ -7,28 +7,30 @@ import type { Image } from '../../src/contract/image.ts';
 import { form, png, REQUIRED } from '../services/api.ts';
 import { assertNothingLeftOver, contentsOf, eventually } from '../services/data-folder.ts';
 import { runVerify, ServiceProcess } from '../services/service-process.ts';
-import { cannotMount, ext4, fill, tmpfs } from './mounted.ts';
+import { cannotMount, ext4, fill, reserve, tmpfs } from './mounted.ts';
 
-const skip = cannotMount();
+const options = { skip: cannotMount(), timeout: 60_000 };
 const SIZE = 'size=20m';
 /** Each is about 350 KB: some fifty fill the disk. */
 const SIDE_PIXELS = 340;
 
-test('a full disk refuses changes, keeps what it has, and works again with room', {
-  skip,
-}, async (t) => {
-  const service = await start(t, tmpfs(t, SIZE));
-  const changing = await taking(service);
-  const taken = await uploadUntilRefused(service);
-  assert.ok(taken.length > 20, `${taken.length} images of 350 KB in 20 MB`);
-  const filler = await fill(service.dataDir);
-  await assertReadable(service, taken);
-  await assertChangesRefused(service, changing);
-  await filler.empty();
-  await assertWorks(service, taken);
-});
+test(
+  'a full disk refuses changes, keeps what it has, and works again with room',
+  options,
+  async (t) => {
+    const service = await start(t, tmpfs(t, SIZE));
+    const changing = await taking(service);
+    const taken = await uploadUntilRefused(service);
+    assert.ok(taken.length > 20, `${taken.length} images of 350 KB in 20 MB`);
+    const filler = await fill(service.dataDir);
+    await assertReadable(service, taken);
+    await assertChangesRefused(service, changing);
+    await filler.empty();
+    await assertWorks(service, taken);
+  },
+);
 
-test('a disk that fills up at any step of an upload leaves nothing of it', { skip }, async (t) => {
+test('a disk that fills up at any step of an upload leaves nothing of it', options, async (t) => {
   const service = await start(t, tmpfs(t, SIZE));
   const changing = await taking(service);
   const taken = [await taking(service)];
@@ -46,10 +48,11 @@ test('a disk that fills up at any step of an upload leaves nothing of it', { ski
   await assertWorks(service, taken);
 });
 
-test('a service that died on a full disk starts on it, and delivers', { skip }, async (t) => {
+test('a service that died on a full disk starts on it, and delivers', options, async (t) => {
   const dataDir = tmpfs(t, SIZE);
   const first = await start(t, dataDir);
   const changing = await taking(first);
+  const room = await reserve(dataDir);
   const taken = await uploadUntilRefused(first);
   const dying = uploadUntilRefused(first).catch(() => []);
   await first.process.kill();
@@ -58,60 +61,65 @@ test('a service that died on a full disk starts on it, and delivers', { skip }, 
   const second = await start(t, dataDir);
   await assertReadable(second, taken);
   await assertChangesRefused(second, changing);
-  await filler.empty();
+  await Promise.all([filler.empty(), room.empty()]);
   await assertWorks(second, taken);
 });
 
-test('a disk without inodes refuses what needs one, and works again when it has some', {
-  skip,
-}, async (t) => {
-  const service = await start(t, tmpfs(t, `${SIZE},nr_inodes=100`));
-  const taken = [await taking(service)];
-  const folder = join(service.dataDir, 'filler');
-  await mkdir(folder);
-  const names = Array.from({ length: 100 }, (_, n) => join(folder, `${n}`));
-  const filled = await Promise.allSettled(names.map((name) => writeFile(name, '')));
-  assert.ok(filled.some(({ status }) => status === 'rejected'));
-  let refusals = 0;
-  for (const name of names.slice(0, 8)) {
-    const image = await upload(service, await png());
-    if (image) taken.push(image);
-    else refusals += 1;
-    await assertReadable(service, taken);
-    await eventually(() => assertNothingLeftOver(service.dataDir));
-    await rm(name, { force: true });
-  }
-  assert.ok(refusals > 0 && taken.length > 1, `${refusals} refused, ${taken.length} taken`);
-  await rm(folder, { recursive: true });
-  await assertWorks(service, taken);
-});
+test(
+  'a disk without inodes refuses what needs one, and works again when it has some',
+  options,
+  async (t) => {
+    const service = await start(t, tmpfs(t, `${SIZE},nr_inodes=100`));
+    const taken = [await taking(service)];
+    const folder = join(service.dataDir, 'filler');
+    await mkdir(folder);
+    const names = Array.from({ length: 100 }, (_, n) => join(folder, `${n}`));
+    const filled = await Promise.allSettled(names.map((name) => writeFile(name, '')));
+    assert.ok(filled.some(({ status }) => status === 'rejected'));
+    let refusals = 0;
+    for (const name of names.slice(0, 8)) {
+      const image = await upload(service, await png());
+      if (image) taken.push(image);
+      else refusals += 1;
+      await assertReadable(service, taken);
+      await eventually(() => assertNothingLeftOver(service.dataDir));
+      await rm(name, { force: true });
+    }
+    assert.ok(refusals > 0 && taken.length > 1, `${refusals} refused, ${taken.length} taken`);
+    await rm(folder, { recursive: true });
+    await assertWorks(service, taken);
+  },
+);
 
-test('a disk that turns read-only refuses changes, delivers, and loses nothing', {
-  skip,
-}, async (t) => {
-  const disk = ext4(t, 24);
-  const dataDir = join(disk.folder, 'data');
-  const first = await start(t, dataDir);
-  const changing = await taking(first);
-  const taken = [await taking(first)];
-  const uploads = uploadUntilRefused(first);
-  await eventually(async () => assert.notDeepEqual((await contentsOf(dataDir)).incoming, []));
-  disk.fail();
-  taken.push(...(await uploads));
-  await assertReadable(first, taken);
-  await assertChangesRefused(first, changing);
-  assert.equal(await storageHealth(first), 'unhealthy');
-  await first.process.kill();
+test(
+  'a disk that turns read-only refuses changes, delivers, and loses nothing',
+  options,
+  async (t) => {
+    const disk = ext4(t, 24);
+    const dataDir = join(disk.folder, 'data');
+    const first = await start(t, dataDir);
+    const changing = await taking(first);
+    const taken = [await taking(first)];
+    const uploads = uploadUntilRefused(first);
+    await eventually(async () => assert.notDeepEqual((await contentsOf(dataDir)).incoming, []));
+    disk.fail();
+    taken.push(...(await uploads));
+    await assertReadable(first, taken);
+    await assertChangesRefused(first, changing);
+    assert.equal(await storageHealth(first), 'unhealthy');
+    await first.process.kill();
 
-  const refused = new ServiceProcess(dataDir);
-  assert.equal(await refused.exit, 1);
-  assert.match(refused.stderr, /^DATA_DIR=.*cannot be written \(EROFS\)\. Name a folder/m);
+    const refused = new ServiceProcess(dataDir);
+    t.after(() => refused.kill());
+    assert.equal(await refused.exit, 1);
+    assert.match(refused.stderr, /^DATA_DIR=.*cannot be written \(EROFS\)\. Name a folder/m);
 
-  disk.restore();
-  const second = await start(t, dataDir);
-  await assertNothingLeftOver(dataDir);
-  await assertWorks(second, taken);
-});
+    disk.restore();
+    const second = await start(t, dataDir);
+    await assertNothingLeftOver(dataDir);
+    await assertWorks(second, taken);
+  },
+);
 
 type Service = { url: string; dataDir: string; process: ServiceProcess };
 type Sent = { image: Image; sha256: string };

@@ -18,7 +18,9 @@ const WORKERS = 6;
 const KILL_AFTER_START_MAX_MS = 700;
 const KILL_AFTER_READY_MAX_MS = 500;
 
-test(`killed ${KILLS} times during uploads, it keeps all that it answered (SEED=${SEED})`, async (t) => {
+test(`killed ${KILLS} times during uploads, it keeps all that it answered (SEED=${SEED})`, {
+  timeout: 60_000 + KILLS * 10_000,
+}, async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'killed-'));
   t.after(() => rm(dataDir, { recursive: true, force: true }));
   const chance = seeded(SEED);

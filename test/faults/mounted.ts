@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,12 +10,20 @@ import type { TestContext } from 'node:test';
 const run = (command: string, ...values: string[]) =>
   execFileSync(command, values, { stdio: ['ignore', 'pipe', 'pipe'] });
 
+/** Lazily: whoever still has files of it open does not keep it. */
+function unmount(folder: string): void {
+  try {
+    run('umount', '--lazy', folder);
+  } finally {
+    rmdirSync(folder);
+  }
+}
+
 /** A tmpfs; gone with the test. */
 export function tmpfs(t: TestContext, options: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'tmpfs-'));
-  t.after(() => rmSync(folder, { recursive: true }));
+  t.after(() => unmount(folder));
   run('mount', '-t', 'tmpfs', '-o', options, 'tmpfs', folder);
-  t.after(() => run('umount', '--lazy', folder));
   return folder;
 }
 
@@ -25,13 +33,12 @@ export function ext4(t: TestContext, megabytes: number) {
   const image = `${folder}.img`;
   const mount = () => run('mount', '-o', 'loop', image, folder);
   t.after(() => {
-    rmSync(folder, { recursive: true });
+    unmount(folder);
     rmSync(image);
   });
   writeFileSync(image, Buffer.alloc(megabytes * 1024 * 1024));
   run('mkfs.ext4', '-q', image);
   mount();
-  t.after(() => run('umount', '--lazy', folder));
   return {
     folder,
     /** As after a write error: ext4(5), `abort`. */
@@ -55,7 +62,7 @@ export function cannotMount(): string | false {
   } catch {
     return 'needs root and mount(8)';
   } finally {
-    rmSync(folder, { recursive: true });
+    rmdirSync(folder);
   }
 }
 
@@ -73,6 +80,13 @@ export async function fill(folder: string, leaveBytes = 0): Promise<Filler> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
   }
   if (leaveBytes > 0) await truncate(path, Math.max(0, size - leaveBytes));
+  return { empty: () => rm(path) };
+}
+
+/** Takes two megabytes, to be given back. */
+export async function reserve(folder: string): Promise<Filler> {
+  const path = join(folder, 'reserve');
+  await writeFile(path, Buffer.alloc(2 * 1024 * 1024));
   return { empty: () => rm(path) };
 }
 

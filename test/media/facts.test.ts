@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sharp from 'sharp';
 import { thumbHashToAverageRGBA, thumbHashToRGBA } from 'thumbhash';
-import { FORMATS, MEDIA_TYPES } from '../../src/contract/image.ts';
+import { FORMATS, MEDIA_TYPES } from '../../src/contract/formats.ts';
 import { paletteOf } from '../../src/media/decoder/palette.ts';
 import { animation, apng, image } from '../fixtures/images.ts';
 import { inspecting } from './inspecting.ts';

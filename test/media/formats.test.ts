@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FORMATS } from '../../src/contract/image.ts';
+import { FORMATS } from '../../src/contract/formats.ts';
 import { formatOf, HEAD_BYTES, unsupportedFormat } from '../../src/media/formats.ts';
 import { box, image } from '../fixtures/images.ts';
 

@@ -28,7 +28,6 @@ export function represent(image: Image): Representation {
       etag,
       'cache-control': cacheControl,
       'last-modified': new Date(lastModified).toUTCString(),
-      'x-content-type-options': 'nosniff',
     };
     const whole = {
       ...notModified,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { v5 } from 'uuid';
-import { invalid } from '../../contract/check.ts';
+import { invalid } from '../../contract/errors.ts';
 import { IDEMPOTENCY_KEY_MAX_CHARACTERS } from '../../contract/limits.ts';
 import type { Outcome } from '../../contract/storage.ts';
 

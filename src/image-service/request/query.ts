@@ -1,6 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { invalid } from '../../contract/check.ts';
-import type { FieldError } from '../../contract/errors.ts';
+import { type FieldError, invalid } from '../../contract/errors.ts';
 import { listFilter } from '../../contract/fields.ts';
 import type { ImageFilter } from '../../contract/image.ts';
 

@@ -1,8 +1,7 @@
 import { addAbortSignal } from 'node:stream';
 import type { MultipartFile, MultipartValue } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
-import { invalid } from '../../contract/check.ts';
-import { type FieldError, ServiceError } from '../../contract/errors.ts';
+import { type FieldError, invalid, ServiceError } from '../../contract/errors.ts';
 import { createFields } from '../../contract/fields.ts';
 import { ImageFields } from '../../contract/image.ts';
 import {

@@ -1,8 +1,8 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { invalid } from '../../contract/check.ts';
-import { MEDIA_TYPES } from '../../contract/image.ts';
+import { invalid } from '../../contract/errors.ts';
+import { MEDIA_TYPES } from '../../contract/formats.ts';
 import type { Storage } from '../../contract/storage.ts';
 import { demandedTag } from '../delivery/conditions.ts';
 import type { ContentCache } from '../delivery/content-cache.ts';

@@ -1,5 +1,5 @@
 import type { ErrorData } from '../../contract/errors.ts';
-import type { Format } from '../../contract/image.ts';
+import type { Format } from '../../contract/formats.ts';
 import type { Edit } from '../inspector.ts';
 
 /** What the service and its decoder process say to each other; the process keeps nothing. */

@@ -1,13 +1,7 @@
+import { requireAttributesWithinSize } from '../../contract/attributes.ts';
 import { ServiceError } from '../../contract/errors.ts';
-import { attributeBytes, tooManyAttributes } from '../../contract/fields.ts';
-import {
-  contentUrl,
-  type Image,
-  type ImageContent,
-  type ImageFields,
-  type ImagePatch,
-} from '../../contract/image.ts';
-import { ATTRIBUTES_MAX_BYTES } from '../../contract/limits.ts';
+import { contentUrl } from '../../contract/formats.ts';
+import type { Image, ImageContent, ImageFields, ImagePatch } from '../../contract/image.ts';
 import type { ImageEvent } from '../../contract/storage.ts';
 
 /**
@@ -69,7 +63,7 @@ export function updated(
   const fields = change.whole
     ? described(change.patch as ImageFields)
     : merged(image, change.patch);
-  if (attributeBytes(fields.attributes) > ATTRIBUTES_MAX_BYTES) throw tooManyAttributes();
+  requireAttributesWithinSize(fields);
   const changed = Object.keys(fields).filter((name) => {
     const key = name as keyof ImageFields;
     return JSON.stringify(fields[key]) !== JSON.stringify(image[key]);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { SEED_THEMES, type Theme } from '../../../src/contract/theme.ts';
+import { SEED_THEMES } from '../../../src/contract/seed-themes.ts';
+import type { Theme } from '../../../src/contract/theme.ts';
 import { checkedApi, create, fieldsOf, problem } from '../../services/api.ts';
 import { startService, VERSION } from '../../services/service.ts';
 

@@ -1,4 +1,5 @@
-import { contentUrl, type Image } from '../../../contract/image.ts';
+import { contentUrl } from '../../../contract/formats.ts';
+import type { Image } from '../../../contract/image.ts';
 import type { Theme } from '../../../contract/theme.ts';
 import type { Blob } from '../catalog.ts';
 import { wordsOf } from './search/tokens.ts';

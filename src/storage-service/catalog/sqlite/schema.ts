@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import { SEED_THEMES } from '../../../contract/theme.ts';
+import { SEED_THEMES } from '../../../contract/seed-themes.ts';
 
 /**
  * `seq` is the order of creation: it rises with created_at. Times are milliseconds since the epoch.

@@ -12,27 +12,30 @@ import { tooSlow } from './search/lister.ts';
 import { CatalogThread } from './threads/catalog-thread.ts';
 import type { ReadCalls, WriteCalls } from './threads/messages.ts';
 
-/** Two, so that one slow search does not hold up the rest; as many as a small machine has cores. */
-const READERS = 2;
+/** With a second one, started when it is first needed, a slow search does not hold up the rest. */
+const READERS_MAX = 2;
 
 /** Work on the whole catalog: minutes for millions of images. */
 const WHOLE_DEADLINE_MS = 60 * 60 * 1000;
 
 /** The catalog in one SQLite file: a thread that writes, and threads that read beside it. */
 export class SqliteCatalog implements Catalog {
+  readonly #path: string;
   readonly #writer: CatalogThread;
-  readonly #readers: readonly CatalogThread[];
+  readonly #readers: CatalogThread[];
+  #starting: Promise<void> | undefined;
 
-  private constructor(writer: CatalogThread, readers: readonly CatalogThread[]) {
+  private constructor(path: string, writer: CatalogThread, reader: CatalogThread) {
+    this.#path = path;
     this.#writer = writer;
-    this.#readers = readers;
+    this.#readers = [reader];
   }
 
   /** Makes or migrates the file. Throws when its schema is newer than this release. */
   static async open(path: string): Promise<SqliteCatalog> {
     const writer = await CatalogThread.start({ path, access: 'write' });
-    const reader = () => CatalogThread.start({ path, access: 'read' });
-    return new SqliteCatalog(writer, await Promise.all(Array.from({ length: READERS }, reader)));
+    const reader = await CatalogThread.start({ path, access: 'read' });
+    return new SqliteCatalog(path, writer, reader);
   }
 
   findImage(imageId: string, { deadline }: Call): Promise<Image | undefined> {
@@ -109,7 +112,7 @@ export class SqliteCatalog implements Catalog {
   }
 
   ping({ deadline }: Call): Promise<void> {
-    return this.#write('touch', [], deadline);
+    return this.#write('touch', [Date.now()], deadline);
   }
 
   usage(): Promise<Usage> {
@@ -117,6 +120,7 @@ export class SqliteCatalog implements Catalog {
   }
 
   async close(): Promise<void> {
+    await this.#starting;
     await Promise.all(this.#readers.map((reader) => reader.stop()));
     await this.#writer.stop();
   }
@@ -126,8 +130,20 @@ export class SqliteCatalog implements Catalog {
     values: unknown[],
     deadline = Date.now() + READ_DEADLINE_MS,
   ): Promise<T> {
-    const [first, second] = this.#readers as [CatalogThread, CatalogThread];
-    return (second.waiting < first.waiting ? second : first).ask(call, values, deadline, tooSlow);
+    const reader = this.#readers.reduce((a, b) => (b.waiting < a.waiting ? b : a));
+    if (reader.waiting > 0 && this.#readers.length < READERS_MAX) {
+      this.#starting ??= this.#addReader();
+    }
+    return reader.ask(call, values, deadline, tooSlow);
+  }
+
+  /** Without it the first reader serves all; a later call tries again. */
+  async #addReader(): Promise<void> {
+    try {
+      this.#readers.push(await CatalogThread.start({ path: this.#path, access: 'read' }));
+    } catch {
+      this.#starting = undefined;
+    }
   }
 
   #write<T>(

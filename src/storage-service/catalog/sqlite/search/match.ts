@@ -1,4 +1,4 @@
-import { invalid } from '../../../../contract/check.ts';
+import { invalid } from '../../../../contract/errors.ts';
 import type { ImageFilter } from '../../../../contract/image.ts';
 import { SEARCH_MAX_WORDS, SEARCH_PREFIX_MIN_CHARACTERS } from '../../../../contract/limits.ts';
 import type { Statements } from '../statements.ts';

@@ -1,9 +1,5 @@
-import {
-  type Format,
-  type Image,
-  type ImageFilter,
-  MEDIA_TYPES,
-} from '../../../../contract/image.ts';
+import { type Format, MEDIA_TYPES } from '../../../../contract/formats.ts';
+import type { Image, ImageFilter } from '../../../../contract/image.ts';
 import type { Row } from '../rows.ts';
 
 export const FILTERED_COLUMNS = `i.deleted_at, i.type, i.subtype, i.theme, i.source_type,

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
-import { FORMATS, type Image, type ImageContent, MEDIA_TYPES } from '../../../../contract/image.ts';
+import { FORMATS, MEDIA_TYPES } from '../../../../contract/formats.ts';
+import type { Image, ImageContent } from '../../../../contract/image.ts';
 
 /**
  * One full-text column holds two kinds of token for each image: its words, and its facets. A facet

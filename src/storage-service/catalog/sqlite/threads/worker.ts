@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import type { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ServiceError, toServiceError } from '../../../../contract/errors.ts';
@@ -37,6 +38,8 @@ const db = connect(path, access);
 
 if (access === 'write') serveWrites(db);
 else serveReads(db);
+// The threads after this one then load what this one has compiled.
+flushCompileCache();
 port.postMessage('ready');
 
 function serveReads(db: DatabaseSync): void {
@@ -92,7 +95,7 @@ function serveWrites(db: DatabaseSync): void {
     forget: (now, limit) => upkeep.forget(now, limit),
     forgetBlob: (sha256, now) => upkeep.forgetBlob(sha256, now),
     blobDeleted: (sha256) => upkeep.blobDeleted(sha256),
-    touch: () => upkeep.touch(),
+    touch: (now) => upkeep.touch(now),
     tidy: () => tidy.step(),
     rebuild: () => rebuild(db, index),
   };

@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { invalid } from '../../../../contract/check.ts';
-import { ServiceError } from '../../../../contract/errors.ts';
+import { invalid, ServiceError } from '../../../../contract/errors.ts';
 import { THEME_MAX_DEPTH, THEMES_MAX } from '../../../../contract/limits.ts';
-import { displayName, type Theme, type ThemeFields } from '../../../../contract/theme.ts';
+import { displayName } from '../../../../contract/seed-themes.ts';
+import type { Theme, ThemeFields } from '../../../../contract/theme.ts';
 import { type Row, toTheme } from '../rows.ts';
 
 export const THEME_COLUMNS = 'name, display_name, description, parent, synonyms, image_count';

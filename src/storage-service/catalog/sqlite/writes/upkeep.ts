@@ -112,9 +112,9 @@ export class Upkeep {
     this.#statements.run('delete from removals where sha256 = ?', sha256);
   }
 
-  /** Writes what is there already, and so proves that it can. */
-  touch(): void {
-    this.#statements.run(`update settings set value = value where name = 'vocabulary_version'`);
+  /** Proves that it can write. SQLite writes nothing when a row stays as it is, so this changes one. */
+  touch(now: number): void {
+    this.#statements.run(`insert or replace into settings values ('touched_at', ?)`, now);
   }
 
   #requireRoom(bytes: number): void {

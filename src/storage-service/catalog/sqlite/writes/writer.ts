@@ -4,8 +4,8 @@ import { v7 as uuidv7 } from 'uuid';
 import { type ErrorCode, type ErrorData, ServiceError } from '../../../../contract/errors.ts';
 import type { Image } from '../../../../contract/image.ts';
 import { ANSWER_KEPT_MS } from '../../../../contract/limits.ts';
+import { displayName } from '../../../../contract/seed-themes.ts';
 import type { ImageEvent } from '../../../../contract/storage.ts';
-import { displayName } from '../../../../contract/theme.ts';
 import type { Claim, Command, ImageCommand, Operation, Written } from '../../catalog.ts';
 import {
   type Change,
