@@ -20,12 +20,13 @@ test(
   async (t) => {
     const service = await start(t, tmpfs(t, SIZE));
     const changing = await taking(service);
+    const room = await reserve(service.dataDir);
     const taken = await uploadUntilRefused(service);
-    assert.ok(taken.length > 20, `${taken.length} images of 350 KB in 20 MB`);
+    assert.ok(taken.length > 20, `${taken.length} images of 350 KB in 18 MB`);
     const filler = await fill(service.dataDir);
     await assertReadable(service, taken);
     await assertChangesRefused(service, changing);
-    await filler.empty();
+    await Promise.all([filler.empty(), room.empty()]);
     await assertWorks(service, taken);
   },
 );
@@ -77,8 +78,10 @@ test(
     const filled = await Promise.allSettled(names.map((name) => writeFile(name, '')));
     assert.ok(filled.some(({ status }) => status === 'rejected'));
     let refusals = 0;
+    // The same bytes each time: others would need a folder more.
+    const bytes = await png();
     for (const name of names.slice(0, 8)) {
-      const image = await upload(service, await png());
+      const image = await upload(service, bytes);
       if (image) taken.push(image);
       else refusals += 1;
       await assertReadable(service, taken);
@@ -112,7 +115,7 @@ test(
     const refused = new ServiceProcess(dataDir);
     t.after(() => refused.kill());
     assert.equal(await refused.exit, 1);
-    assert.match(refused.stderr, /^DATA_DIR=.*cannot be written \(EROFS\)\. Name a folder/m);
+    assert.match(refused.stderr, /DATA_DIR=.*cannot be written \(EROFS\)\. Name a folder/m);
 
     disk.restore();
     const second = await start(t, dataDir);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { allInOneSettings } from '../../bin/all-in-one.ts';
 import { openEmbeddedStore } from '../../bin/embedded-store.ts';
-import type { Storage } from '../../src/contract/storage.ts';
+import type { ImageEvents, Storage } from '../../src/contract/storage.ts';
 import type { DependencyHealth } from '../../src/image-service/routes/health.ts';
 import { buildServer } from '../../src/image-service/server.ts';
 import { readSettings } from '../../src/settings.ts';
@@ -13,6 +13,8 @@ import type { RunningService } from './service.ts';
 export type EdgeOptions = {
   /** Puts something between the HTTP edge and the Store, such as a delay or a fault. */
   around?: (store: Storage) => Partial<Storage>;
+  /** Instead of the Store's. */
+  events?: ImageEvents;
   messageHub?: () => Promise<DependencyHealth>;
 };
 
@@ -30,7 +32,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningService> {
   const server = await buildServer({
     config,
     storage: withChanges(opened.store, options.around?.(opened.store) ?? {}),
-    events: opened.store,
+    events: options.events ?? opened.store,
     log,
     version: '0',
     messageHub: options.messageHub ?? (async () => ({ status: 'healthy', latency_ms: 0 })),

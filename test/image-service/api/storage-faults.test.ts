@@ -21,10 +21,11 @@ function gate(): Gate {
   };
 }
 
-test('a read that began before a change does not restore what was', async () => {
+async function readAcrossChange(options: EdgeOptions): Promise<void> {
   const late = gate();
   let reads = 0;
   await using service = await startEdge({
+    ...options,
     around: (store) => ({
       async getImage(id, call) {
         const image = await store.getImage(id, call);
@@ -49,7 +50,12 @@ test('a read that began before a change does not restore what was', async () => 
   late.open();
   assert.deepEqual(await early, first);
   assert.deepEqual(await bytes(), second);
-});
+}
+
+test('a read that began before a change does not restore what was', () => readAcrossChange({}));
+
+test('nor does it while events are lost: an edge knows its own changes', () =>
+  readAcrossChange({ events: { subscribe: () => () => {} } }));
 
 test('many who ask at the same time for the same bytes cause one read', async () => {
   const late = gate();

@@ -12,6 +12,7 @@ import {
   problem,
   REQUIRED,
 } from '../../services/api.ts';
+import { contentsOf } from '../../services/data-folder.ts';
 import { startService } from '../../services/service.ts';
 
 const service = await startService();
@@ -92,6 +93,8 @@ test('all faults of a form come in one answer, and nothing is stored', async () 
   const expected = ['name', 'colour', 'image', 'id', 'cover', 'type', 'theme', 'attributes'];
   assert.deepEqual(fieldsOf(found).sort(), expected.sort());
   assert.equal(await count(), before);
+  const { incoming, leases } = await contentsOf(service.dataDir);
+  assert.deepEqual([incoming, leases], [[], []]);
 });
 
 test('a form without a file, or with the file as text, names the file', async () => {

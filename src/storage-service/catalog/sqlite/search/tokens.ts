@@ -15,6 +15,10 @@ import type { Image, ImageContent } from '../../../../contract/image.ts';
 const WORD_MAX_CHARACTERS = 64;
 /** 16 hexadecimal digits of SHA-256: two different facts of a million images collide never. */
 const FACET_HEX_DIGITS = 16;
+/** Tokens remembered (about 2 MB): most images share their facts with many others. */
+const KNOWN_FACETS_MAX = 10_000;
+const KNOWN_FACT_MAX_CHARACTERS = 100;
+const facets = new Map<string, string>();
 /** A side has 16 bits, taken four at a time. */
 const RANGE_STEP_BITS = 4;
 const RANGE_BITS = 16;
@@ -33,7 +37,13 @@ export function wordsOf(text: string): string[] {
 
 /** The token of one fact. Names and values are any text. */
 export function facet(name: string, value: string): string {
-  return `:::${hash('sha256', `${name}\0${value}`, 'hex').slice(0, FACET_HEX_DIGITS)}`;
+  const fact = `${name}\0${value}`;
+  const known = facets.get(fact);
+  if (known !== undefined) return known;
+  const token = `:::${hash('sha256', fact, 'hex').slice(0, FACET_HEX_DIGITS)}`;
+  if (facets.size >= KNOWN_FACETS_MAX) facets.clear();
+  if (fact.length <= KNOWN_FACT_MAX_CHARACTERS) facets.set(fact, token);
+  return token;
 }
 
 /** Stands in every row. */

@@ -100,11 +100,11 @@ export class Writer {
     }
     const row = 'image_id' in command ? this.#imageRow(command.image_id) : undefined;
     const current = row && toImage(row);
-    const change = this.#decide(command, current, operationId, now);
+    const lease = 'content' in command ? this.#lease(operationId) : undefined;
+    const change = this.#decide(command, current, lease, now);
     if (change) {
       this.#requireTheme(change.image.theme);
-      const claimed = 'content' in command ? this.#lease(operationId)?.blob : undefined;
-      const blob = (claimed ?? row?.blob) as number;
+      const blob = (lease ?? row)?.blob as number;
       const seq = row ? (row.seq as number) : this.#insertRow(change.image, blob);
       if (row) this.#updateRow(seq, change.image, blob);
       this.#indexing = this.#index.prepare(seq, change.image, current);
@@ -120,7 +120,7 @@ export class Writer {
   #decide(
     command: ImageCommand,
     current: Image | undefined,
-    operationId: string,
+    lease: Row | undefined,
     time: Date,
   ): Change | null {
     const now = time.toISOString();
@@ -130,7 +130,7 @@ export class Writer {
         if (command.fields.id && this.#imageRow(id)) {
           throw new ServiceError('image_exists', 'There is an image with this id already.');
         }
-        return created(fields, this.#claimed(command.content, operationId), { id, now });
+        return created(fields, claimed(command.content, lease), { id, now });
       }
       case 'update_image':
         return updated(current, command, now);
@@ -140,7 +140,7 @@ export class Writer {
         return restored(current, command.if_version, now);
       case 'replace_content': {
         // The preconditions first: a missing image is the better answer than missing content.
-        const content = () => this.#claimed(command.content, operationId);
+        const content = () => claimed(command.content, lease);
         return contentReplaced(current, command.if_sha256, content, now);
       }
     }
@@ -158,17 +158,6 @@ export class Writer {
   #giveUpLease(operationId: string): void {
     const sql = 'update leases set expires_at = 0 where operation_id = ? and claimed = 0';
     this.#statements.run(sql, operationId);
-  }
-
-  /** The content that this operation leased. */
-  #claimed(claim: Claim, operationId: string): KeptContent {
-    const lease = this.#lease(operationId);
-    if (!lease || (lease.source_sha256 !== claim.sha256 && lease.sha256 !== claim.sha256)) {
-      const message = 'The bytes of the image are not here any more; send the whole request again.';
-      throw new ServiceError('content_missing', message);
-    }
-    const { blob: _, source_sha256, ...facts } = lease;
-    return { ...toBlob(facts), source_sha256, filename: claim.filename } as KeptContent;
   }
 
   #imageRow(imageId: string): Row | undefined {
@@ -257,4 +246,14 @@ export function operationIdReused(): ServiceError {
 function repeated(answer: Answer): Written | ServiceError {
   if ('error' in answer) return ServiceError.fromData({ ...answer.error, replayed: true });
   return { answer: answer.value, replayed: true };
+}
+
+/** The content that an operation leased. */
+function claimed(claim: Claim, lease: Row | undefined): KeptContent {
+  if (!lease || (lease.source_sha256 !== claim.sha256 && lease.sha256 !== claim.sha256)) {
+    const message = 'The bytes of the image are not here any more; send the whole request again.';
+    throw new ServiceError('content_missing', message);
+  }
+  const { blob: _, source_sha256, ...facts } = lease;
+  return { ...toBlob(facts), source_sha256, filename: claim.filename } as KeptContent;
 }
