@@ -29,7 +29,7 @@ const LINE = '^[^\\p{Cc}\\p{Cs}]*$';
 const TEXT = '^[^\\p{Cs}\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$';
 
 const oneOf = <const T extends readonly string[]>(values: T) =>
-  Type.Enum(values, { description: `one of ${values.join(', ')}` });
+  Type.Enum(values, { type: 'string', description: `one of ${values.join(', ')}` });
 
 const line = (maxLength: number) =>
   Type.String({
@@ -44,12 +44,15 @@ const orNull = <T extends Type.TSchema>(schema: T) =>
     description: `null, or ${(schema as { description?: string }).description}`,
   });
 
+const uuid = new RegExp(UUID);
+const sha256 = new RegExp(SHA256);
+
 export function isImageId(text: string): boolean {
-  return new RegExp(UUID).test(text);
+  return uuid.test(text);
 }
 
 export function isSha256(text: string): boolean {
-  return new RegExp(SHA256).test(text);
+  return sha256.test(text);
 }
 
 export const ImageId = Type.String({ pattern: UUID, description: 'a UUID in lower case' });
@@ -146,6 +149,7 @@ export const ImageContent = Type.Object(
     pages: Type.Integer({ minimum: 1, description: 'frames of an animation, else 1' }),
     placeholder: Type.String({ description: 'a ThumbHash in base64' }),
     palette: Type.Array(Type.String({ pattern: '^#[0-9a-f]{6}$' }), { maxItems: 5 }),
+    updated_at: Type.String({ format: 'date-time', description: 'when the image got these bytes' }),
   },
   { additionalProperties: false },
 );

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { ServiceError } from '../contract/errors.ts';
+import { ServiceError, toServiceError } from '../contract/errors.ts';
 import { FORMATS } from '../contract/formats.ts';
 import { CONTENT_MAX_BYTES } from '../contract/limits.ts';
 import { formatOf, HEAD_BYTES } from '../media/formats.ts';
@@ -73,7 +73,7 @@ export class Intake {
         source_size_bytes: received.size_bytes,
       });
     } catch (error) {
-      throw diskFault(error);
+      throw toServiceError(diskFault(error));
     } finally {
       // What a failing disk keeps, `recover` removes when it works again.
       await Promise.all(files.map((file) => fs.rm(file, { force: true }).catch(() => {})));

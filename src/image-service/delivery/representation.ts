@@ -21,7 +21,7 @@ const YEAR_SECONDS = 31_536_000;
 export function represent(image: Image): Representation {
   const { content, visibility } = image;
   const open = visibility === 'public';
-  const lastModified = Math.floor(Date.parse(image.updated_at) / 1000) * 1000;
+  const lastModified = Math.floor(Date.parse(image.content.updated_at) / 1000) * 1000;
   const etag = `"${content.sha256}"`;
   const headers = (cacheControl: string): HeaderSet => {
     const notModified = {

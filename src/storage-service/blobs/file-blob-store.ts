@@ -88,7 +88,8 @@ export class FileBlobStore implements BlobStore {
   }
 
   async #makeShard(path: string): Promise<string> {
-    await fs.mkdir(path, { recursive: true });
+    // Not `recursive`: that tells of a read-only disk as of a folder that is not there.
+    await fs.mkdir(path).catch(unlessCode('EEXIST'));
     await syncFile(this.#folder);
     return path;
   }
@@ -106,13 +107,15 @@ async function ifPresent<T>(result: Promise<T>): Promise<T | undefined> {
 
 /** Gives the file this name; what has the name already was not believed, so nobody reads it. */
 async function linkOver(path: string, name: string): Promise<void> {
-  try {
-    await fs.link(path, name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    await fs.unlink(name);
-    await fs.link(path, name);
-  }
+  await fs.unlink(name).catch(unlessCode('ENOENT'));
+  await fs.link(path, name);
+}
+
+/** For `catch`: passes every error on but one of this code. */
+function unlessCode(expected: string) {
+  return (error: NodeJS.ErrnoException) => {
+    if (error.code !== expected) throw error;
+  };
 }
 
 /** Of a file or a folder. After a failure the descriptor is not asked again: it may then lie. */

@@ -10,8 +10,8 @@ import type { ImageEvent } from '../../contract/storage.ts';
  */
 export type Change = { image: Image; event_type: ImageEvent['event_type']; changed: string[] };
 
-/** Content as it is kept; the address follows from the image. */
-export type KeptContent = Omit<ImageContent, 'url'>;
+/** Content as it is kept; address and time come with the image. */
+export type KeptContent = Omit<ImageContent, 'url' | 'updated_at'>;
 
 type Described = Required<{ [K in keyof ImageFields]: NonNullable<ImageFields[K]> | null }>;
 
@@ -44,7 +44,7 @@ export function created(
     source_id: rest.source_id,
     owner: null,
     visibility: rest.visibility,
-    content: { url: contentUrl(id, content.sha256), ...content },
+    content: contentOf(id, content, now),
     version: 1,
     created_at: now,
     updated_at: now,
@@ -106,9 +106,12 @@ export function contentReplaced(
       `The content is now "${image.content.sha256}", not what If-Match names; read it again.`,
     );
   }
-  const kept = claimed();
-  const content = { url: contentUrl(image.id, kept.sha256), ...kept };
+  const content = contentOf(image.id, claimed(), now);
   return next(image, { content }, 'image.updated', ['content'], now);
+}
+
+function contentOf(imageId: string, kept: KeptContent, now: string): ImageContent {
+  return { url: contentUrl(imageId, kept.sha256), ...kept, updated_at: now };
 }
 
 export function imageNotFound(): ServiceError {

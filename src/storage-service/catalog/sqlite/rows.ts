@@ -10,7 +10,7 @@ export type Row = Record<string, Value>;
 /** Every column of an image with those of its blob, for `toImage`. */
 export const IMAGE_COLUMNS = `
   i.seq, i.blob, i.id, i.type, i.subtype, i.name, i.description, i.theme, i.tags, i.attributes,
-  i.source_type, i.source_id, i.owner, i.visibility, i.source_sha256, i.filename,
+  i.source_type, i.source_id, i.owner, i.visibility, i.source_sha256, i.filename, i.content_updated_at,
   i.version, i.created_at, i.updated_at, i.deleted_at,
   b.sha256, b.size_bytes, b.media_type, b.width, b.height, b.pages, b.placeholder, b.palette`;
 
@@ -42,6 +42,7 @@ export function toImage(row: Row): Image {
       pages: row.pages,
       placeholder: row.placeholder,
       palette: JSON.parse(row.palette as string),
+      updated_at: time(row.content_updated_at),
     },
     version: row.version,
     created_at: time(row.created_at),
@@ -69,6 +70,7 @@ export function imageRow(image: Image): Row {
     visibility: image.visibility,
     source_sha256: image.content.source_sha256,
     filename: image.content.filename,
+    content_updated_at: time(image.content.updated_at),
     version: image.version,
     created_at: time(image.created_at),
     updated_at: time(image.updated_at),

@@ -51,6 +51,7 @@ create table images (
   blob integer not null references blobs (id),
   source_sha256 text not null,
   filename text,
+  content_updated_at integer not null,
   version integer not null,
   created_at integer not null,
   updated_at integer not null,
