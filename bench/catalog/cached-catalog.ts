@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempDisposableSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '../../src/storage-service/catalog/sqlite/connection.ts';
@@ -7,22 +14,16 @@ import { Tidy } from '../../src/storage-service/catalog/sqlite/search/tidy.ts';
 import { Statements } from '../../src/storage-service/catalog/sqlite/statements.ts';
 import { generateCatalog } from './generate.ts';
 
-/** What a generated catalog depends on; a change of any of them makes it anew. */
-const SOURCES = [
-  '../../src/storage-service/catalog/sqlite/schema.ts',
-  '../../src/storage-service/catalog/sqlite/search/tokens.ts',
-  './generated-images.ts',
-].map((path) => new URL(path, import.meta.url));
+/** Enough that every kind of token is among them. */
+const SAMPLE_IMAGES = 200;
 
 /**
  * The path of a catalog of so many images, to be copied and not changed. A million of them take
- * minutes to make, so they are kept in the folder for temporary files.
+ * minutes and 3 GB, so they are kept in the folder for temporary files.
  */
 export function cachedCatalog(images: number, progress: (text: string) => void): string {
-  const sources = createHash('sha256');
-  for (const source of SOURCES) sources.update(readFileSync(source));
   const folder = join(tmpdir(), 'dnd-image-service-bench');
-  const path = join(folder, `catalog-${sources.digest('hex').slice(0, 12)}-${images}.sqlite`);
+  const path = join(folder, `catalog-${fingerprint()}-${images}.sqlite`);
   if (existsSync(path)) return path;
   mkdirSync(folder, { recursive: true });
   const unfinished = `${path}.${process.pid}`;
@@ -30,7 +31,6 @@ export function cachedCatalog(images: number, progress: (text: string) => void):
     generateCatalog(unfinished, images, (done) => progress(`${done} of ${images} rows generated`));
     progress('merging the search segments');
     mergeSegments(unfinished, images);
-    // A million images are 3 GB: those of an older schema are of no use any more.
     const older = readdirSync(folder).filter((name) => name.endsWith(`-${images}.sqlite`));
     for (const name of older) rmSync(join(folder, name));
     renameSync(unfinished, path);
@@ -38,6 +38,25 @@ export function cachedCatalog(images: number, progress: (text: string) => void):
     for (const end of ['', '-wal', '-shm']) rmSync(`${unfinished}${end}`, { force: true });
   }
   return path;
+}
+
+/** Changes with the schema, the tokens and the generated fields, and not with how they are written. */
+function fingerprint(): string {
+  using folder = mkdtempDisposableSync(join(tmpdir(), 'bench-fingerprint-'));
+  const path = join(folder.path, 'catalog.sqlite');
+  generateCatalog(path, SAMPLE_IMAGES, () => {});
+  const db = connect(path, 'write');
+  const hash = createHash('sha256');
+  db.exec('create virtual table temp.tokens using fts5vocab (main, search_live, row)');
+  for (const sql of [
+    'select sql from sqlite_schema order by name',
+    'select term, doc from temp.tokens order by term',
+    'select name, description, tags, attributes from images order by seq',
+  ]) {
+    hash.update(JSON.stringify(db.prepare(sql).all()));
+  }
+  db.close();
+  return hash.digest('hex').slice(0, 12);
 }
 
 /** As the sweeper of a running service does. */

@@ -22,9 +22,14 @@ export function cpuSeconds(pid: number): number {
   return sum(ticks) / TICKS_PER_SECOND;
 }
 
-/** Resident memory of the tree; pages that two processes share count twice. */
-export function residentBytes(pid: number): number {
-  return sum(processTree(pid).map((each) => kibibytes(read(`/proc/${each}/status`), 'VmRSS')));
+/**
+ * Resident memory of the tree; pages that two processes share count twice. `own`: the part that no
+ * file backs; the rest is programs and mapped files, which the kernel may drop.
+ */
+export function residentBytes(pid: number): { all: number; own: number } {
+  const statuses = processTree(pid).map((each) => read(`/proc/${each}/status`));
+  const of = (name: string) => sum(statuses.map((status) => kibibytes(status, name)));
+  return { all: of('VmRSS'), own: of('RssAnon') };
 }
 
 /** The same with shared pages divided among those who share them; takes milliseconds to find. */

@@ -112,7 +112,6 @@ async function metadata(large: AskedCatalog): Promise<Finding> {
   };
 }
 
-/** No limit on a fifth of them would be a target: nearly all must be within it. */
 async function alone(query: Query, large: AskedCatalog): Promise<Finding> {
   const { urls } = await large.instancesOf(query);
   const { all } = await alternate(ROUNDS + 1, { all: () => large.ask(urls, REQUESTS_A_ROUND / 4) });

@@ -96,7 +96,7 @@ function memoryOf(what: string, { pid }: Served): Finding[] {
     {
       what: `${what}: resident`,
       unit: 'MB',
-      ours: megabytes(residentBytes(pid)),
+      ours: megabytes(residentBytes(pid).all),
       target: { of: 'ours', atMost: 180 },
     },
     { what: `${what}: Pss`, unit: 'MB', ours: megabytes(proportionalBytes(pid)) },

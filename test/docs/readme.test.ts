@@ -32,7 +32,7 @@ describe('the example of the README', () => {
     for (const [, quoted, bare] of upload.matchAll(/-F (?:'([^']*)'|(\S+='[^']*'|\S+))/g)) {
       const [name, value] = (quoted ?? bare!).replaceAll("'", '').split(/=(.*)/s);
       if (name !== 'image') form.append(name!, value!);
-      else form.append('image', new Blob([await png()]), value!.slice(1));
+      else form.append('image', new Blob([new Uint8Array(await png())]), value!.slice(1));
     }
     const path = new URL(upload.match(/http\S+/)![0]).pathname;
     const answer = await fetch(service.url + path, { method: 'POST', body: form });

@@ -95,7 +95,6 @@ create table leases (
   expires_at integer not null
 ) without rowid;
 create index leases_by_blob on leases (blob);
-create index leases_by_expiry on leases (expires_at);
 
 create table removals (sha256 text primary key) without rowid;
 
@@ -106,7 +105,6 @@ create table operations (
   answer text not null,
   expires_at integer not null
 );
-create index operations_by_expiry on operations (expires_at);
 
 create table events (
   seq integer primary key,

@@ -22,12 +22,11 @@ export class Statements {
     return this.#prepare(sql).iterate(...values) as Iterable<Row>;
   }
 
-  /** The rowid of the row inserted last. */
-  run(sql: string, ...values: SQLInputValue[]): number {
-    const statement = this.#prepare(sql);
-    // Deleting from a contentless FTS5 table leaves a last rowid beyond 2^53 behind.
-    statement.setReadBigInts(true);
-    return Number(statement.run(...values).lastInsertRowid);
+  /** To know what became of the rows, use `returning`, and `get` or `all`. */
+  run(sql: string, ...values: SQLInputValue[]): void {
+    // Not StatementSync.run: that reads the last rowid, and deleting from a contentless FTS5 table
+    // leaves one beyond 2^53 behind, on which it throws.
+    this.#prepare(sql).all(...values);
   }
 
   #prepare(sql: string): StatementSync {

@@ -32,7 +32,13 @@ export function wordsOf(text: string): string[] {
     .replace(/\p{M}+/gu, '')
     .toLowerCase();
   const words = folded.split(NOT_WORD).filter((word) => word !== '');
-  return [...new Set(words.map((word) => [...word].slice(0, WORD_MAX_CHARACTERS).join('')))];
+  return [...new Set(words.map(cut))];
+}
+
+function cut(word: string): string {
+  return word.length > WORD_MAX_CHARACTERS
+    ? [...word].slice(0, WORD_MAX_CHARACTERS).join('')
+    : word;
 }
 
 /** The token of one fact. Names and values are any text. */

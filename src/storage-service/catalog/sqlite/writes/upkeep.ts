@@ -71,16 +71,17 @@ export class Upkeep {
     return rows.length;
   }
 
+  /** Both are in order of time, so the oldest tell whether there is anything to forget. */
   forget(now: number, limit: number): number {
     const answers = this.#statements.all(
-      `delete from operations where seq in
-         (select seq from operations where expires_at < ? limit ?) returning 1`,
+      `delete from operations where expires_at < ? and seq in
+         (select seq from operations order by seq limit ?) returning 1`,
       now,
       limit,
     );
     const events = this.#statements.all(
-      `delete from events where seq in
-         (select seq from events where created_at < ? order by seq limit ?) returning 1`,
+      `delete from events where created_at < ? and seq in
+         (select seq from events order by seq limit ?) returning 1`,
       now - EVENT_KEPT_MS,
       limit,
     );
@@ -130,7 +131,8 @@ export class Upkeep {
     if (known) return known.id as number;
     const row: Row = { ...blob, palette: JSON.stringify(blob.palette) };
     const names = Object.keys(row);
-    const sql = `insert into blobs (${names.join(', ')}) values (${names.map(() => '?').join(', ')})`;
-    return this.#statements.run(sql, ...Object.values(row));
+    const sql = `insert into blobs (${names.join(', ')}) values (${names.map(() => '?').join(', ')})
+      returning id`;
+    return this.#statements.get(sql, ...Object.values(row))?.id as number;
   }
 }

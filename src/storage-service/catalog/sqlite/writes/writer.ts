@@ -169,10 +169,9 @@ export class Writer {
   #insertRow(image: Image, blob: number): number {
     const row = { ...imageRow(image), blob };
     const names = Object.keys(row);
-    return this.#statements.run(
-      `insert into images (${names.join(', ')}) values (${names.map(() => '?').join(', ')})`,
-      ...Object.values(row),
-    );
+    const sql = `insert into images (${names.join(', ')})
+      values (${names.map(() => '?').join(', ')}) returning seq`;
+    return this.#statements.get(sql, ...Object.values(row))?.seq as number;
   }
 
   #updateRow(seq: number, image: Image, blob: number): void {
