@@ -7,6 +7,7 @@ import { CONTENT_MAX_BYTES } from '../contract/limits.ts';
 import { formatOf, HEAD_BYTES } from '../media/formats.ts';
 import type { Edit, ImageFacts, Inspector } from '../media/inspector.ts';
 import { applyEdits } from '../media/location/apply.ts';
+import { abortable } from './abortable.ts';
 import { diskFault } from './disk-fault.ts';
 
 /** Chunks of a stream are gathered to this size: fewer, larger writes. */
@@ -133,8 +134,7 @@ async function receive(
     const sink = new Sink(file);
     let size = 0;
     let head: Uint8Array | undefined = new Uint8Array();
-    for await (const chunk of bytes) {
-      signal.throwIfAborted();
+    for await (const chunk of abortable(bytes, signal)) {
       size += chunk.length;
       if (size > CONTENT_MAX_BYTES) throw tooLarge();
       if (head) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { utimes, writeFile } from 'node:fs/promises';
+import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { SqliteCatalog } from '../../src/storage-service/catalog/sqlite/sqlite-catalog.ts';
@@ -158,7 +158,7 @@ test('a blob file that no row vouches for is written anew', async (t) => {
   const call = writeCall();
   const { sha256 } = await (await opening(t, await temporaryFolder(t))).accept(other, call);
   const stray = join(partsOf(dataDir).blobs, sha256.slice(0, 2));
-  await import('node:fs/promises').then(({ mkdir }) => mkdir(stray, { recursive: true }));
+  await mkdir(stray, { recursive: true });
   await writeFile(join(stray, sha256), Buffer.alloc(other.length));
   await create(other);
   assert.deepEqual(await bytesOf(sha256), other, 'the size, but no row');

@@ -137,6 +137,17 @@ export function storageContent(opened: () => Storage): void {
     await assert.rejects(opened().getContent(sha256, null, writeCall()), { code: 'not_found' });
   });
 
+  test('a stream that stalls ends with its signal', async () => {
+    const ending = new AbortController();
+    const stalled = (async function* () {
+      yield (await png()).subarray(0, 100);
+      ending.abort(new Error('enough'));
+      await new Promise(() => {});
+    })();
+    const call = { ...writeCall(), signal: ending.signal };
+    await assert.rejects(opened().acceptContent(stalled, { filename: null }, call));
+  });
+
   test('a stream is cut at the limit', async () => {
     const block = new Uint8Array(1024 * 1024);
     let sent = 0;
