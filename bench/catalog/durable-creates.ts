@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { SqliteCatalog } from '../../src/storage-service/catalog/sqlite/sqlite-catalog.ts';
-import { median, percentile } from '../measure/statistics.ts';
+import { PlainInserts } from '../floors/plain-inserts.ts';
+import { alternate, percentile } from '../measure/statistics.ts';
 import { generatedFields, randomFrom } from './generated-images.ts';
 
 const AT_ONCE = 32;
@@ -12,31 +13,34 @@ const MINUTE_MS = 60_000;
 export async function durableCreates(path: string, images: number, signal: AbortSignal) {
   const catalog = await SqliteCatalog.open(path);
   const random = randomFrom(11);
-  const rates: number[] = [];
   const latencies: number[] = [];
   let index = images;
+  const creates = async (round: number) => {
+    signal.throwIfAborted();
+    const started = performance.now();
+    const until = started + ROUND_MS;
+    let created = 0;
+    const creator = async () => {
+      while (performance.now() < until) {
+        const before = performance.now();
+        await create(catalog, index++, random);
+        created++;
+        if (round > 0) latencies.push(performance.now() - before);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, creator));
+    return (created * 1000) / (performance.now() - started);
+  };
   try {
+    using plain = new PlainInserts(`${path}.plain`);
+    const inserts = async () => plain.insert(AT_ONCE, ROUND_MS / 3);
     // The first round warms up.
-    for (let round = 0; round <= ROUNDS; round++) {
-      signal.throwIfAborted();
-      const until = performance.now() + ROUND_MS;
-      let created = 0;
-      const creator = async () => {
-        while (performance.now() < until) {
-          const started = performance.now();
-          await create(catalog, index++, random);
-          created++;
-          if (round > 0) latencies.push(performance.now() - started);
-        }
-      };
-      const started = performance.now();
-      await Promise.all(Array.from({ length: AT_ONCE }, creator));
-      if (round > 0) rates.push((created * 1000) / (performance.now() - started));
-    }
+    const measured = await alternate(ROUNDS + 1, { creates, inserts });
+    const [rates, floor] = [measured.creates.slice(1), measured.inserts.slice(1)];
+    return { rates, floor, p99: percentile(latencies, 0.99), atOnce: AT_ONCE };
   } finally {
     await catalog.close();
   }
-  return { perSecond: median(rates), rates, p99: percentile(latencies, 0.99), atOnce: AT_ONCE };
 }
 
 async function create(catalog: SqliteCatalog, index: number, random: () => number): Promise<void> {

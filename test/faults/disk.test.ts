@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import type { Image } from '../../src/contract/image.ts';
+import { FileBlobStore } from '../../src/storage-service/blobs/file-blob-store.ts';
 import { form, png, REQUIRED } from '../services/api.ts';
-import { assertNothingLeftOver, eventually } from '../services/data-folder.ts';
+import { assertNothingLeftOver, contentsOf, eventually } from '../services/data-folder.ts';
 import { runVerify, ServiceProcess } from '../services/service-process.ts';
 import { cannotMount, ext4, fill, reserve, tmpfs } from './mounted.ts';
 
@@ -53,16 +55,16 @@ test('a service that died on a full disk starts on it, and delivers', options, a
   const dataDir = tmpfs(t, SIZE);
   const first = await start(t, dataDir);
   const changing = await taking(first);
-  const room = await reserve(dataDir);
-  const taken = await uploadUntilRefused(first);
-  const dying = uploadUntilRefused(first).catch(() => []);
+  const taken = [await taking(first), await taking(first)];
+  const filled = await fill(dataDir, 2_000_000);
+  await filled.empty();
+  await unfinishedUpload(first);
   await first.process.kill();
-  taken.push(...(await dying));
   const filler = await fill(dataDir);
   const second = await start(t, dataDir);
   await assertReadable(second, taken);
   await assertChangesRefused(second, changing);
-  await Promise.all([filler.empty(), room.empty()]);
+  await filler.empty();
   await assertWorks(second, taken);
 });
 
@@ -105,6 +107,7 @@ test(
     const taken = [await taking(first)];
     const uploads = uploadUntilRefused(first, taken);
     await eventually(() => assert.ok(taken.length >= 4));
+    assert.equal(await storageHealth(first), 'healthy');
     // What is synced while the journal aborts, Linux may call synced and yet lose.
     const durable = [...taken];
     disk.fail();
@@ -126,6 +129,13 @@ test(
   },
 );
 
+test('a folder of blobs that cannot be written is storage that is away', options, async (t) => {
+  const blobs = tmpfs(t, 'ro');
+  const store = new FileBlobStore(blobs);
+  const putting = store.put('ab'.repeat(32), fileURLToPath(import.meta.url), 1);
+  await assert.rejects(putting, { code: 'storage_unavailable' });
+});
+
 type Service = { url: string; dataDir: string; process: ServiceProcess };
 type Sent = { image: Image; sha256: string };
 
@@ -142,6 +152,21 @@ async function upload({ url }: Service, bytes: Buffer): Promise<Sent | undefined
   if (response.status !== 201) return assertRefused(response);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   return { image: (await response.json()) as Image, sha256 };
+}
+
+/** A file that was taken, of a form whose end never comes. */
+async function unfinishedUpload({ url, dataDir }: Service): Promise<void> {
+  const head = '--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n';
+  const next = '\r\n--b\r\nContent-Disposition: form-data; name="name"\r\n\r\nMira';
+  const bytes = await png();
+  const body = (async function* () {
+    yield Buffer.concat([Buffer.from(head), bytes, Buffer.from(next)]);
+    await new Promise(() => {});
+  })();
+  const headers = { 'content-type': 'multipart/form-data; boundary=b' };
+  const init = { method: 'POST', headers, body, duplex: 'half' } as unknown as RequestInit;
+  void fetch(`${url}/api/v2/images`, init).catch(() => {});
+  await eventually(async () => assert.equal((await contentsOf(dataDir)).leases.length, 1));
 }
 
 async function taking(service: Service): Promise<Sent> {

@@ -7,35 +7,35 @@ import {
 } from '../../../contract/limits.ts';
 import type { Call } from '../../../contract/storage.ts';
 import type { Theme } from '../../../contract/theme.ts';
+import { storageUnavailable } from '../../disk-fault.ts';
 import type { Blob, Catalog, Command, Lease, Operation, Usage, Written } from '../catalog.ts';
 import { tooSlow } from './search/lister.ts';
 import { CatalogThread } from './threads/catalog-thread.ts';
 import type { ReadCalls, WriteCalls } from './threads/messages.ts';
 
-/** With a second one, started when it is first needed, a slow search does not hold up the rest. */
-const READERS_MAX = 2;
-
 /** Work on the whole catalog: minutes for millions of images. */
 const WHOLE_DEADLINE_MS = 60 * 60 * 1000;
 
-/** The catalog in one SQLite file: a thread that writes, and threads that read beside it. */
+/**
+ * The catalog in one SQLite file: a thread that writes, one that reads beside it, and a second of
+ * those from the first time that a read would have to wait: a slow search then holds up no others.
+ */
 export class SqliteCatalog implements Catalog {
   readonly #path: string;
   readonly #writer: CatalogThread;
-  readonly #readers: CatalogThread[];
+  readonly #readers: CatalogThread[] = [];
   #starting: Promise<void> | undefined;
 
-  private constructor(path: string, writer: CatalogThread, reader: CatalogThread) {
+  private constructor(path: string, writer: CatalogThread) {
     this.#path = path;
     this.#writer = writer;
-    this.#readers = [reader];
+    // Not awaited: a service can answer that it works before anybody asks for a list.
+    this.#starting = this.#addReader();
   }
 
   /** Makes or migrates the file. Throws when its schema is newer than this release. */
   static async open(path: string): Promise<SqliteCatalog> {
-    const writer = await CatalogThread.start({ path, access: 'write' });
-    const reader = await CatalogThread.start({ path, access: 'read' });
-    return new SqliteCatalog(path, writer, reader);
+    return new SqliteCatalog(path, await CatalogThread.start({ path, access: 'write' }));
   }
 
   findImage(imageId: string, { deadline }: Call): Promise<Image | undefined> {
@@ -125,23 +125,33 @@ export class SqliteCatalog implements Catalog {
     await this.#writer.stop();
   }
 
-  #read<T>(
+  async #read<T>(
     call: keyof ReadCalls,
     values: unknown[],
     deadline = Date.now() + READ_DEADLINE_MS,
   ): Promise<T> {
-    const reader = this.#readers.reduce((a, b) => (b.waiting < a.waiting ? b : a));
-    if (reader.waiting > 0 && this.#readers.length < READERS_MAX) {
-      this.#starting ??= this.#addReader();
-    }
+    const reader = await this.#idlestReader();
     return reader.ask(call, values, deadline, tooSlow);
   }
 
-  /** Without it the first reader serves all; a later call tries again. */
+  async #idlestReader(): Promise<CatalogThread> {
+    const [first, second] = this.#readers;
+    const idlest = second && second.waiting < first!.waiting ? second : first;
+    if (!second && (!first || first.waiting > 0)) this.#starting ??= this.#addReader();
+    if (idlest) return idlest;
+    await this.#starting;
+    const [started] = this.#readers;
+    if (!started) throw storageUnavailable(new Error('No reading thread could be started.'));
+    return started;
+  }
+
+  /** When that fails, those there are serve on, and a later call tries again. */
   async #addReader(): Promise<void> {
     try {
       this.#readers.push(await CatalogThread.start({ path: this.#path, access: 'read' }));
     } catch {
+      // Whoever needs it is told by the thread's absence.
+    } finally {
       this.#starting = undefined;
     }
   }
