@@ -18,7 +18,12 @@ export async function openEmbeddedStore(
   await using closing = new AsyncDisposableStack();
   const folder = await openDataFolder(config.dataDir);
   closing.defer(() => folder.release());
-  const catalog = await SqliteCatalog.open(folder.catalog);
+  const catalog = await SqliteCatalog.open(folder.catalog).catch((error: Error) => {
+    throw new Error(
+      `DATA_DIR=${config.dataDir}: the catalog cannot be opened (${error.message}). Restore catalog.sqlite from a backup, or name another folder.`,
+      { cause: error },
+    );
+  });
   closing.defer(() => catalog.close());
   const inspector = new DecoderPool();
   closing.defer(() => inspector.close());

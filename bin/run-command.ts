@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { type Environment, type Setting, SettingsError } from '../src/settings.ts';
 import type { Log } from '../src/telemetry/log.ts';
 
+const CANNOT_LISTEN = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN']);
 /** Longer than any request may take to finish; then the process ends all the same. */
 const SHUTDOWN_MAX_MS = 30_000;
 
@@ -38,7 +39,7 @@ export async function runCommand(command: Command): Promise<void> {
     endOnSignal(log, close);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE' || code === 'EACCES' || code === 'EADDRNOTAVAIL') {
+    if (code !== undefined && CANNOT_LISTEN.has(code)) {
       return fail(
         `Cannot listen on ${process.env.HOST ?? '127.0.0.1'}:${process.env.PORT ?? 8000} (${code}). Set HOST and PORT to an address that is free.`,
       );
@@ -78,8 +79,13 @@ function fail(message: string): void {
 function helpOf({ usage, about, settings }: Command): string {
   const rows = Object.values(settings).map((setting) => {
     const { name, describe } = setting;
-    const fallback = String(setting.default) || 'none';
+    const fallback = shown(setting.default);
     return `  ${name.padEnd(18)} ${describe} (${fallback})`;
   });
   return `${about}\n\n  ${usage}\n\nSettings, as environment variables, with their defaults:\n\n${rows.join('\n')}\n`;
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'boolean') return value ? 'on' : 'off';
+  return String(value) || 'none';
 }

@@ -58,10 +58,11 @@ async function run(repair: boolean): Promise<number> {
     process.stdout.write(`${repaired ? 'mended ' : ''}${what}: ${message}\n`);
   }
   const wrong = result.findings.filter(({ repaired }) => !repaired).length;
+  const mendable = result.findings.some(({ what, repaired }) => what !== 'missing' && !repaired);
   const mended = result.findings.length - wrong;
   const { images } = await catalog.usage();
   const tally = `${images} images, ${result.blobs} blobs checked: ${wrong} wrong, ${mended} mended.`;
-  process.stdout.write(`${tally}${wrong > 0 && !repair ? ' Try --repair.' : ''}\n`);
+  process.stdout.write(`${tally}${mendable && !repair ? ' Try --repair.' : ''}\n`);
   return wrong === 0 ? 0 : 1;
 }
 

@@ -56,7 +56,7 @@ export function listFilter(input: unknown): ImageFilter {
   if (filter.theme) normalised.theme = filter.theme.map((theme) => theme.trim().toLowerCase());
   for (const field of ['created_after', 'created_before'] as const) {
     const time = filter[field];
-    if (time !== undefined && Number.isNaN(Date.parse(time))) {
+    if (time !== undefined && !exists(time)) {
       throw invalid([{ field, message: 'must be a time that exists' }]);
     }
   }
@@ -65,4 +65,11 @@ export function listFilter(input: unknown): ImageFilter {
     throw invalid([{ field: 'sort', message }]);
   }
   return normalised;
+}
+
+/** `Date` would take 30 February for 2 March. */
+function exists(time: string): boolean {
+  const [year, month, day] = time.slice(0, 10).split('-').map(Number) as [number, number, number];
+  const date = new Date(Date.UTC(year, month - 1, day));
+  return date.getUTCMonth() === month - 1 && !Number.isNaN(Date.parse(time));
 }

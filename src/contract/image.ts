@@ -23,10 +23,13 @@ export const VISIBILITIES = ['public', 'private'] as const;
 export const SORTS = ['-created_at', 'created_at', '-updated_at', 'name'] as const;
 const UUID = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 const SHA256 = '^[0-9a-f]{64}$';
-/** No control characters and no halves of surrogate pairs. */
-const LINE = '^[^\\p{Cc}\\p{Cs}]*$';
+/**
+ * No control characters, no halves of surrogate pairs, and no U+FFFD, which stands where text was
+ * not the UTF-8 that it should be.
+ */
+const LINE = '^[^\\p{Cc}\\p{Cs}\\ufffd]*$';
 /** The same, line breaks and tabs allowed. */
-const TEXT = '^[^\\p{Cs}\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$';
+const TEXT = '^[^\\p{Cs}\\ufffd\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$';
 
 const oneOf = <const T extends readonly string[]>(values: T) =>
   Type.Enum(values, { type: 'string', description: `one of ${values.join(', ')}` });
@@ -36,7 +39,7 @@ const line = (maxLength: number) =>
     minLength: 1,
     maxLength,
     pattern: LINE,
-    description: `1 to ${maxLength} characters on one line, without control characters`,
+    description: `1 to ${maxLength} characters of UTF-8 on one line, without control characters`,
   });
 
 const orNull = <T extends Type.TSchema>(schema: T) =>
@@ -66,7 +69,8 @@ export const Slug = Type.String({
   description: `a slug of up to ${LABEL_MAX_CHARACTERS} characters: lower-case letters and digits, words joined by single underscores`,
 });
 const Timestamp = Type.String({
-  pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,9})?(Z|[+-]\\d\\d:\\d\\d)$',
+  pattern:
+    '^\\d{4}-\\d\\d-\\d\\d[Tt]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?([Zz]|[+-]\\d\\d:\\d\\d)$',
   description: 'a time by RFC 3339 with its zone, such as 2026-01-31T18:00:00Z',
 });
 
@@ -84,7 +88,7 @@ export const ATTRIBUTE_KEY = '^(?!constructor$|prototype$)[A-Za-z][A-Za-z0-9_.-]
 const Attributes = Type.Record(Type.String({ pattern: ATTRIBUTE_KEY }), AttributeValue, {
   additionalProperties: false,
   description:
-    'a JSON object of one level; keys start with a letter, followed by up to 49 letters, digits, _ . or -; values are a string, number, boolean, null, or an array of them',
+    'a JSON object of one level; keys start with a letter, followed by up to 49 letters, digits, _ . or -, and are not constructor or prototype; values are a string, number, boolean, null, or an array of them',
 });
 
 const Tag = line(LABEL_MAX_CHARACTERS);
@@ -183,7 +187,13 @@ export const Image = Type.Object(
 export type Image = Static<typeof Image>;
 
 const anyOf = <T extends Type.TSchema>(schema: T) =>
-  Type.Optional(Type.Array(schema, { minItems: 1, maxItems: FILTER_MAX_VALUES }));
+  Type.Optional(
+    Type.Array(schema, {
+      minItems: 1,
+      maxItems: FILTER_MAX_VALUES,
+      description: `${(schema as { description?: string }).description}; up to ${FILTER_MAX_VALUES} values`,
+    }),
+  );
 const Label = line(LABEL_MAX_CHARACTERS);
 const MinSide = Type.Optional(
   Type.Integer({
@@ -209,7 +219,11 @@ export const ImageFilter = Type.Object(
       Type.Record(
         Type.String({ pattern: ATTRIBUTE_KEY }),
         Type.Array(Type.String(), { minItems: 1, maxItems: FILTER_MAX_VALUES }),
-        { additionalProperties: false, maxProperties: FILTER_MAX_VALUES },
+        {
+          additionalProperties: false,
+          maxProperties: FILTER_MAX_VALUES,
+          description: `up to ${FILTER_MAX_VALUES} filters attr.<key>=<value>; a key starts with a letter, followed by up to 49 letters, digits, _ . or -, and is not constructor or prototype`,
+        },
       ),
     ),
     q: Type.Optional(

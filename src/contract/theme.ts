@@ -5,13 +5,13 @@ import { DESCRIPTION_MAX_CHARACTERS, LABEL_MAX_CHARACTERS, THEME_MAX_SYNONYMS } 
 const Text = (maxLength: number) =>
   Type.String({
     maxLength,
-    pattern: '^[^\\p{Cc}\\p{Cs}]*$',
+    pattern: '^[^\\p{Cc}\\p{Cs}\\ufffd]*$',
     description: `up to ${maxLength} characters on one line, without control characters`,
   });
 const Synonym = Type.String({
   minLength: 1,
   maxLength: LABEL_MAX_CHARACTERS,
-  pattern: '^[^\\p{Cc}\\p{Cs}]*$',
+  pattern: '^[^\\p{Cc}\\p{Cs}\\ufffd]*$',
   description: `1 to ${LABEL_MAX_CHARACTERS} characters on one line, without control characters`,
 });
 

@@ -29,7 +29,7 @@ import {
 import { type Theme, ThemeFields } from '../contract/theme.ts';
 import type { BlobStore } from './blobs/blob-store.ts';
 import type { Catalog, Claim, Command } from './catalog/catalog.ts';
-import { imageNotFound, live } from './catalog/change.ts';
+import { described, imageNotFound, live } from './catalog/change.ts';
 import type { Intake, Staged } from './intake.ts';
 import type { KeyedLock } from './keyed-lock.ts';
 import type { Sweeper } from './sweeper.ts';
@@ -87,9 +87,10 @@ export class Store implements Storage, ImageEvents {
     content: ContentClaim,
     call: WriteCall,
   ): Promise<Outcome<Image>> {
-    const fields = createFields(input) as ImageFields & { id?: string };
+    const { id, ...said } = createFields(input);
+    const fields = { ...described(said), ...(id !== undefined && { id }) } as ImageFields;
     const claim = await this.#claim(content, call);
-    return this.#write({ operation: 'create_image', fields, content: claim }, call);
+    return this.#writeContent({ operation: 'create_image', fields, content: claim }, call);
   }
 
   async getImage(imageId: string, call: Call): Promise<Image> {
@@ -104,7 +105,9 @@ export class Store implements Storage, ImageEvents {
     const { image_id, whole = false } = change;
     const if_version = change.if_version ?? null;
     requireImageId(image_id);
-    const patch = whole ? wholeFields(change.patch) : patchFields(change.patch);
+    const patch = whole
+      ? (described(wholeFields(change.patch)) as ImagePatch)
+      : patchFields(change.patch);
     return this.#write({ operation: 'update_image', image_id, patch, whole, if_version }, call);
   }
 
@@ -141,7 +144,8 @@ export class Store implements Storage, ImageEvents {
     const if_sha256 = change.if_sha256 ?? null;
     requireImageId(image_id);
     const claim = await this.#claim(content, call);
-    return this.#write({ operation: 'replace_content', image_id, if_sha256, content: claim }, call);
+    const command = { operation: 'replace_content', image_id, if_sha256, content: claim } as const;
+    return this.#writeContent(command, call);
   }
 
   async getContent(sha256: string, range: ByteRange | null, _call: Call): Promise<Content> {
@@ -171,7 +175,7 @@ export class Store implements Storage, ImageEvents {
     call: WriteCall,
   ): Promise<Outcome<{ theme: Theme; created: boolean }>> {
     check(ThemeName, { name });
-    const fields = check(ThemeFields, input);
+    const fields = check(ThemeFields, trimmedSynonyms(input));
     return this.#write({ operation: 'put_theme', name, fields }, call);
   }
 
@@ -222,6 +226,22 @@ export class Store implements Storage, ImageEvents {
     return { sha256, filename };
   }
 
+  /**
+   * Bytes that came with a request which did not need them go at once: until the next sweep they
+   * would count as unclaimed, and a flood of such requests would leave no room for others.
+   */
+  async #writeContent(command: Command, call: WriteCall): Promise<Outcome<Image>> {
+    let needed = false;
+    try {
+      const outcome = await this.#write<Image>(command, call);
+      needed = !outcome.replayed;
+      return outcome;
+    } finally {
+      // The next sweep does what fails here.
+      if (!needed) await this.#parts.sweeper.releaseExpired().catch(() => {});
+    }
+  }
+
   async #write<T>(command: Command, call: WriteCall): Promise<Outcome<T>> {
     const operation = {
       operation_id: call.operationId,
@@ -235,6 +255,12 @@ export class Store implements Storage, ImageEvents {
 }
 
 const ThemeName = Type.Object({ name: Slug });
+
+function trimmedSynonyms(input: ThemeFields): ThemeFields {
+  const synonyms: unknown = input?.synonyms;
+  if (!Array.isArray(synonyms) || !synonyms.every((one) => typeof one === 'string')) return input;
+  return { ...input, synonyms: [...new Set(synonyms.map((one) => one.trim()))] };
+}
 
 function requireImageId(imageId: string): void {
   if (!isImageId(imageId)) throw imageNotFound();

@@ -63,12 +63,7 @@ export class Sweeper {
     await intake?.recover((sha256) => this.release([sha256], now));
     await this.#untilDone(() => catalog.purge(deletedBefore, BATCH_ROWS));
     await this.#untilDone(() => catalog.forget(now, BATCH_ROWS));
-    let removed = 0;
-    await this.#untilDone(async () => {
-      const blobs = await catalog.blobsToRelease(now, BATCH_ROWS);
-      removed += await this.release(blobs, now);
-      return blobs.length;
-    });
+    let removed = await this.releaseExpired(now);
     if (now >= this.#nextOrphansMs) {
       this.#nextOrphansMs = now + ORPHANS_EVERY_MS;
       removed += await this.#removeOrphans(now);
@@ -86,6 +81,17 @@ export class Sweeper {
       await this.#parts.catalog.expireUploadLeases();
       return this.sweep();
     });
+  }
+
+  /** Removes blobs that only an expired lease kept. How many. */
+  async releaseExpired(now = Date.now()): Promise<number> {
+    let removed = 0;
+    await this.#untilDone(async () => {
+      const blobs = await this.#parts.catalog.blobsToRelease(now, BATCH_ROWS);
+      removed += await this.release(blobs, now);
+      return blobs.length;
+    });
+    return removed;
   }
 
   /** Removes those of the blobs that neither an image nor a lease keeps. How many. */

@@ -31,8 +31,8 @@ export type VerifyParts = {
 
 /**
  * Checks the row of every blob, the hash and the row of every file, and the catalog within itself.
- * What can be repaired without inventing data is: files without a row go; damaged bytes go, so that
- * sending the image again heals it; search rows and counts are made anew. Beside a running service,
+ * What can be repaired without inventing data is: files without a row go; damaged bytes are set aside, so
+ * that sending the image again heals it; search rows and counts are made anew. Beside a running service,
  * files are removed by nobody but that service, which alone knows what is on its way.
  */
 export async function verify(parts: VerifyParts): Promise<{ blobs: number; findings: Finding[] }> {
@@ -54,9 +54,10 @@ async function findDamage(parts: VerifyParts, findings: Finding[]): Promise<void
       const young = Date.now() - modified_at.getTime() < YOUNG_MS;
       if (alone || !young) findings.push(await orphan(parts, sha256));
     } else if ((await hashOf(blobs, sha256)) !== sha256 && (await catalog.findBlob(sha256))) {
-      const repaired = repair && alone && (await blobs.delete(sha256));
-      const remedy = alone ? '' : ' To remove them, stop the service first.';
-      const message = `The bytes of ${sha256} are damaged.${remedy}`;
+      const repaired = repair && alone && (await blobs.setAside(sha256));
+      const remedy = alone ? '' : ' To set them aside, stop the service first.';
+      const done = repaired ? ' They are set aside.' : remedy;
+      const message = `The bytes of ${sha256} are damaged.${done}`;
       findings.push({ what: 'damaged', message, repaired });
     }
   }

@@ -43,6 +43,7 @@ describe('the fields of an image', () => {
     ['a name of 256 characters', { name: 'x'.repeat(256) }, ['name']],
     ['a name with a control character', { name: 'a\u0000b' }, ['name']],
     ['a name of two lines', { name: 'a\nb' }, ['name']],
+    ['text that was not UTF-8', { name: 'a\ufffd' }, ['name']],
     ['half a surrogate pair', { name: 'a\ud800' }, ['name']],
     ['a theme of 51 characters', { theme: 'x'.repeat(51) }, ['theme']],
     ['a theme with a path', { theme: '..%2f' }, ['theme']],
@@ -102,6 +103,8 @@ describe('the filter of a list', () => {
     ['a limit of 201', { limit: 201 }, ['limit']],
     ['a time without a zone', { created_after: '2026-01-31T18:00:00' }, ['created_after']],
     ['a time that does not exist', { created_before: '2026-13-41T18:00:00Z' }, ['created_before']],
+    ['30 February', { created_after: '2026-02-30T00:00:00Z' }, ['created_after']],
+    ['the hour 24', { created_after: '2026-01-01T24:00:00Z' }, ['created_after']],
     ['an unknown sort', { sort: 'size' }, ['sort']],
     ['a sort by name together with q', { sort: 'name', q: 'elf' }, ['sort']],
     ['a format that is not taken', { format: ['bmp'] }, ['format']],
@@ -116,6 +119,24 @@ describe('the filter of a list', () => {
       );
     });
   }
+
+  test('says what each value should have been', () => {
+    assert.throws(
+      () => listFilter({ format: ['bmp'], type: [] }),
+      (error: ServiceError) => {
+        const [type, format] = ['type', 'format'].map(
+          (name) => error.errors.find(({ field }) => field === name)?.message,
+        );
+        assert.match(type!, /portrait/);
+        assert.match(format!, /png, jpeg/);
+        return true;
+      },
+    );
+  });
+
+  test('takes a time in lower case', () => {
+    assert.ok(listFilter({ created_after: '2026-01-31t18:00:00z' }));
+  });
 
   test('brings tags and themes into the form in which they are kept', () => {
     const filter = listFilter({ tag: [' ELF'], theme: ['Sword and Sorcery '] });

@@ -16,11 +16,8 @@ export async function contentsOf(dataDir: string) {
     };
     return {
       incoming: await readdir(folder.incoming),
-      /** Names of the files. */
-      blobs: blobs
-        .map((path) => path.split('/')[1])
-        .filter((name) => name !== undefined)
-        .sort(),
+      /** Names of the files; damaged ones that were set aside are none. */
+      blobs: blobs.flatMap((path) => /^[0-9a-f]{2}\/(.+)$/.exec(path)?.[1] ?? []).sort(),
       /** Of the blobs that an image or a lease refers to. */
       kept: column(
         `select sha256 as value from blobs where id in (select blob from images)

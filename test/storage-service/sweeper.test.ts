@@ -65,8 +65,8 @@ test('replaced bytes stay a day, and longer where another image has them', async
   await assertNothingLeftOver(dataDir);
 });
 
-test('a write that is refused for good gives up its bytes; they go with the next sweep', async (t) => {
-  const { dataDir, store, sweeper, create, accept } = await setUp(t);
+test('a write that is refused for good gives up its bytes at once', async (t) => {
+  const { dataDir, store, create, accept } = await setUp(t);
   const image = await create();
   const call = writeCall();
   const stale = { image_id: image.id, if_sha256: 'ab'.repeat(32) };
@@ -74,12 +74,14 @@ test('a write that is refused for good gives up its bytes; they go with the next
   await assert.rejects(store.replaceContent(stale, claim, call), { code: 'precondition_failed' });
 
   const reused = writeCall();
-  await store.createImage(FIELDS, await accept(await png(), reused), reused);
+  const bytes = await png();
+  await store.createImage(FIELDS, await accept(bytes, reused), reused);
+  const again = await accept(bytes, reused);
+  assert.equal((await store.createImage(FIELDS, again, reused)).replayed, true);
   const other = await accept(await png(), reused);
   const expected = { code: 'operation_id_reused' };
   await assert.rejects(store.createImage(FIELDS, other, reused), expected);
 
-  await sweeper.sweep();
   await assertNothingLeftOver(dataDir);
   assert.equal((await contentsOf(dataDir)).blobs.length, 2);
   assert.deepEqual((await contentsOf(dataDir)).leases, []);

@@ -65,7 +65,7 @@ test('missing bytes are found with the images that lack them; sending them again
   await assertClean(dataDir);
 });
 
-test('damaged bytes are found; repair removes them, so that sending them again heals', async (t) => {
+test('damaged bytes are found; repair sets them aside, so that sending them again heals', async (t) => {
   const { dataDir, image, bytes, path } = await setUp(t);
   const damaged = await readFile(path);
   damaged[damaged.length >> 1]! ^= 1;

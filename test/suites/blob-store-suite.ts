@@ -96,6 +96,18 @@ export function blobStoreSuite(
       assert.equal(await store.read(sha256, null), undefined);
     });
 
+    test('has no blob that was set aside, until it is put again', async (t) => {
+      const { store, put } = await setup(t);
+      const bytes = randomBytes(30);
+      const sha256 = await put(bytes);
+      assert.equal(await store.setAside(sha256), true);
+      assert.equal(await store.setAside(sha256), false);
+      assert.equal(await store.read(sha256, null), undefined);
+      assert.deepEqual(await Array.fromAsync(store.list()), []);
+      assert.equal(await put(bytes), sha256);
+      assert.equal(await store.size(sha256), 30);
+    });
+
     test('lists every blob with its size', async (t) => {
       const { store, put } = await setup(t);
       const expected = new Map<string, number>();

@@ -25,6 +25,9 @@ export interface BlobStore {
   /** False when there was none. */
   delete(sha256: string): Promise<boolean>;
 
+  /** Takes damaged bytes out of the store without destroying them. False when there were none. */
+  setAside(sha256: string): Promise<boolean>;
+
   /** Every blob, in no order; one that comes or goes meanwhile may be missed. */
   list(): AsyncIterable<StoredBlob>;
 }

@@ -8,9 +8,12 @@ import type { BlobStore, StoredBlob } from './blob-store.ts';
 /** Large enough that a 5 MB image takes a handful of reads, small enough for many readers. */
 const READ_CHUNK_BYTES = 256 * 1024;
 const BLOB_NAME = /^[0-9a-f]{64}$/;
+const SHARD_NAME = /^[0-9a-f]{2}$/;
+const ASIDE = 'damaged';
 
 /**
- * Blobs as files, `<folder>/<first two hex digits>/<sha256>`.
+ * Blobs as files, `<folder>/<first two hex digits>/<sha256>`; set aside they are in
+ * `<folder>/damaged`.
  *
  * Durable means: the file is synced, then its name (its folder), then the folder's name (the
  * parent). A name is given by link(2), so it never shows a file that is not whole.
@@ -59,12 +62,19 @@ export class FileBlobStore implements BlobStore {
     return gone ?? false;
   }
 
+  async setAside(sha256: string): Promise<boolean> {
+    const aside = join(this.#folder, ASIDE);
+    await fs.mkdir(aside, { recursive: true });
+    const moved = fs.rename(this.#path(sha256), join(aside, sha256)).then(() => true);
+    return (await ifPresent(moved)) ?? false;
+  }
+
   async *list(): AsyncIterable<StoredBlob> {
     const shards = (await ifPresent(fs.readdir(this.#folder))) ?? [];
-    for (const shard of shards.sort()) {
+    for (const shard of shards.filter((name) => SHARD_NAME.test(name)).sort()) {
       const names = await ifPresent(fs.readdir(join(this.#folder, shard)));
       for (const name of names ?? []) {
-        if (!BLOB_NAME.test(name)) continue;
+        if (!BLOB_NAME.test(name) || !name.startsWith(shard)) continue;
         const stat = await ifPresent(fs.stat(this.#path(name)));
         if (stat) yield { sha256: name, size_bytes: stat.size, modified_at: stat.mtime };
       }

@@ -142,7 +142,8 @@ function next(
   return { image: { ...image, ...fields, version, updated_at: now }, event_type, changed };
 }
 
-function described(fields: ImageFields): Described {
+/** The fields with their defaults: the one form of all ways to say the same. */
+export function described(fields: ImageFields): Described {
   return {
     type: fields.type,
     name: fields.name,

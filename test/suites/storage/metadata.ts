@@ -44,6 +44,15 @@ export function storageMetadata(opened: () => Storage & ImageEvents): void {
     assert.equal(value.version, 3);
   });
 
+  test('defaults that are spelled out are the same request as defaults that are not', async () => {
+    const write = writeCall();
+    const bytes = await png();
+    const brief = await opened().createImage(fieldsOf({}), await accept(bytes, write), write);
+    const full = fieldsOf({ visibility: 'public', tags: [], attributes: {}, subtype: null });
+    const again = await opened().createImage(full, await accept(bytes, write), write);
+    assert.deepEqual(again, { value: brief.value, replayed: true });
+  });
+
   test('of two changes of one version, one wins', async () => {
     const { id } = await create();
     const change = (name: string) =>

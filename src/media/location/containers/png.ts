@@ -2,7 +2,7 @@ import { crc32, inflateSync } from 'node:zlib';
 import type { Edit } from '../../inspector.ts';
 import { type ByteSource, MalformedError } from '../byte-source.ts';
 import { minimalExif, readExif, withoutPrefix } from '../metadata/exif.ts';
-import { photoshopHasLocation } from '../metadata/photoshop.ts';
+import { photoshopHasLocation, withoutPhotoshopPrefix } from '../metadata/photoshop.ts';
 import { iptcHasLocation, xmpHasLocation } from '../metadata/xmp-iptc.ts';
 import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 
@@ -71,11 +71,11 @@ function withoutLocation(source: ByteSource, { type, offset, length }: Chunk): U
 /** How a text of this keyword is searched; null: it is of no interest. */
 function profileLook(keyword: string): ((text: Buffer) => boolean) | null {
   if (keyword === XMP_KEYWORD) return xmpHasLocation;
-  const name = /^Raw profile type (exif|app1|xmp|iptc|8bim)$/i.exec(keyword)?.[1];
-  if (!name) return null;
+  if (!/^Raw profile type /i.test(keyword) || /^Raw profile type icc$/i.test(keyword)) return null;
   return (text) => {
-    const profile = rawProfile(text);
-    if (profile === null) return true;
+    const named = rawProfile(text);
+    if (named === null) return true;
+    const profile = withoutPhotoshopPrefix(named);
     if (profile.subarray(0, 4).equals(Buffer.from('8BIM'))) return photoshopHasLocation(profile);
     if (profile[0] === 0x1c) return iptcHasLocation(profile);
     const tiff = withoutPrefix(profile);

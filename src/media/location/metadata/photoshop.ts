@@ -9,6 +9,14 @@ const SIGNATURES = new Set(['8BIM', 'MeSa', 'AgHg', 'PHUT', 'DCSR']);
 /** Signature, kind, empty name, length. */
 const RESOURCE_MIN_BYTES = 12;
 
+const PREFIX = 'Photoshop 3.0\0';
+
+/** What a JPEG's APP13 segment puts before the resources, and some tools wherever they stand. */
+export function withoutPhotoshopPrefix(bytes: Buffer): Buffer {
+  const prefixed = bytes.toString('latin1', 0, PREFIX.length) === PREFIX;
+  return prefixed ? bytes.subarray(PREFIX.length) : bytes;
+}
+
 /** A run of resources. What cannot be walked counts as holding location. */
 export function photoshopHasLocation(resources: Buffer): boolean {
   let at = 0;

@@ -59,7 +59,7 @@ export const ANY = ':::any';
 export function imageWords(image: Image): string[] {
   const texts = [image.name, image.description ?? '', image.theme, ...image.tags];
   for (const value of Object.values(image.attributes).flat()) {
-    if (typeof value === 'string' || typeof value === 'number') texts.push(String(value));
+    if (value !== null) texts.push(String(value));
   }
   return wordsOf(texts.join(' '));
 }
