@@ -166,6 +166,6 @@ test('beside a service, an orphan is handed to it, and damage is only told', asy
   await writeFile(path, damaged);
   const told = await runVerify(dataDir, '--repair');
   assert.equal(told.code, 1);
-  assert.match(told.output, /^damaged: .* To remove them, stop the service first/);
+  assert.match(told.output, /^damaged: .* To set them aside, stop the service first/);
   assert.deepEqual(await readFile(path), damaged);
 });
