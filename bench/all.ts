@@ -9,8 +9,8 @@ import { uploads } from './questions/uploads.ts';
 /**
  * How fast and how large the service is, a table for each question.
  *
- *   npm run bench                                  all questions, about 12 minutes; the first time
- *                                                  2 more, for a catalog of a million images
+ *   npm run bench                                  all questions, about 8 minutes; the first time
+ *                                                  3 more, for a catalog of a million images
  *   npm run bench -- uploads catalog               those two
  *   npm run bench -- import --folder DIR           with images of your own
  *   npm run bench -- delivery --profile DIR        a CPU profile of each service goes to DIR

@@ -198,10 +198,13 @@ test('however sweeps, discards and creates meet, no row is without its bytes', a
   const sweeping = async () => {
     while (going) await sweeper.sweep(Date.now() + 40 * DAY_MS);
   };
-  const others = [...pool.map(discarding), sweeping()];
-  await Promise.all([...pool, ...pool].map(creating));
-  going = false;
-  await Promise.all(others);
+  const others = Promise.all([...pool.map(discarding), sweeping()]);
+  try {
+    await Promise.all([...pool, ...pool].map(creating));
+  } finally {
+    going = false;
+  }
+  await others;
   assert.ok(created > 50, `${created} created, ${missed} missed their bytes`);
   await assertNothingLeftOver(dataDir);
   await sweeper.sweep(Date.now() + 40 * DAY_MS);

@@ -136,14 +136,17 @@ test('beside a service that takes images, the folder is clean at every moment', 
       await store.deleteImage({ image_id: id }, writeCall());
     }
   };
-  const workers = [working(), working(), working()];
-  for (const options of [[], ['--repair'], []]) {
-    const { code, output } = await runVerify(dataDir, ...options);
-    assert.equal(code, 0, output);
-    assert.match(output, /: 0 wrong, 0 mended/);
+  const workers = Promise.all([working(), working(), working()]);
+  try {
+    for (const options of [[], ['--repair'], []]) {
+      const { code, output } = await runVerify(dataDir, ...options);
+      assert.equal(code, 0, output);
+      assert.match(output, /: 0 wrong, 0 mended/);
+    }
+  } finally {
+    going = false;
   }
-  going = false;
-  await Promise.all(workers);
+  await workers;
   await assertNothingLeftOver(dataDir);
 });
 

@@ -73,6 +73,8 @@ function serveReads(db: DatabaseSync): void {
 function check(): string[] {
   const db = connect(path, 'read');
   try {
+    // One state of the catalog, whoever changes it meanwhile.
+    db.exec('begin');
     return faultsOf(db);
   } finally {
     db.close();
