@@ -77,9 +77,10 @@ export function problemOf(error: ServiceError, requestId: string): Problem {
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = asServiceError(thrown);
   const { status, retryAfter } = statusOf(error.code);
-  if (request.raw.socket.destroyed) request.log.info('the client left before the answer');
+  const id = idOf(request);
+  if (request.raw.socket.destroyed) request.log.info(id, 'the client left before the answer');
   else if (status >= 500)
-    request.log[status === 500 ? 'error' : 'warn']({ err: error }, error.message);
+    request.log[status === 500 ? 'error' : 'warn']({ ...id, err: error }, error.message);
   if (error.replayed) reply.header('idempotent-replayed', 'true');
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
   // Fastify closes at once after a body it could not parse; see `drain`.
@@ -94,6 +95,11 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
     .header('cache-control', 'no-store')
     .serializer(JSON.stringify)
     .send(problemOf(error, request.id));
+}
+
+/** For the log: a delivery's logger is not bound to its request. */
+export function idOf({ delivery, id }: FastifyRequest): { request_id?: string } {
+  return delivery ? { request_id: id } : {};
 }
 
 /**

@@ -13,7 +13,7 @@ import type { ImageEvents, Storage } from '../contract/storage.ts';
 import type { ImageServiceConfig } from './config.ts';
 import { ContentCache } from './delivery/content-cache.ts';
 import { ImageCache } from './delivery/image-cache.ts';
-import { answerSocketError, sendProblem } from './problem.ts';
+import { answerSocketError, idOf, sendProblem } from './problem.ts';
 import { type BrowserGuard, createBrowserGuard } from './request/browser-guard.ts';
 import { keepQueryText } from './request/query.ts';
 import { UploadGate } from './request/upload.ts';
@@ -162,7 +162,8 @@ function observe(server: FastifyInstance, guard: BrowserGuard): void {
     const status = reply.statusCode;
     const level = request.delivery && status < 400 ? 'debug' : 'info';
     const duration_ms = Math.round(reply.elapsedTime * 100) / 100;
-    request.log[level]({ method, url, status, duration_ms }, 'request answered');
+    const facts = { ...idOf(request), method, url, status, duration_ms };
+    request.log[level](facts, 'request answered');
     next();
   });
   server.setErrorHandler(sendProblem);

@@ -98,13 +98,17 @@ export class Sweeper {
   async release(blobs: readonly string[], now = Date.now()): Promise<number> {
     const { catalog, locks } = this.#parts;
     let removed = 0;
+    const failures: unknown[] = [];
     for (const sha256 of new Set(blobs)) {
-      await locks.hold(sha256, async () => {
+      const released = locks.hold(sha256, async () => {
         if (!(await catalog.forgetBlob(sha256, now))) return;
         if (await this.#parts.blobs.delete(sha256)) removed += 1;
         await catalog.blobDeleted(sha256);
       });
+      // One that cannot be deleted must not keep the others from it.
+      await released.catch((error) => failures.push(error));
     }
+    if (failures.length > 0) throw failures[0];
     return removed;
   }
 

@@ -42,7 +42,10 @@ export async function contentRoutes(
   scope: FastifyInstance,
   { storage, images, contents, uploads }: ContentDependencies,
 ): Promise<void> {
-  scope.setChildLoggerFactory((log) => log);
+  // A logger for each delivery would cost as much as the rest of it; what is logged names its id.
+  scope.setChildLoggerFactory((log, bindings, options, { method }) =>
+    method === 'GET' || method === 'HEAD' ? log : log.child(bindings, options),
+  );
   await scope.register(multipart, FORM_LIMITS);
   // A raw body is left to the route, which streams it on.
   const rawTypes = [/^image\//, 'application/octet-stream'];

@@ -38,11 +38,10 @@ export function faultsOf(db: DatabaseSync): string[] {
   return faults;
 }
 
-/** Within a transaction of the caller. */
+/** Within a transaction of the caller. Known words stay: a running service remembers them. */
 export function rebuild(db: DatabaseSync, index: SearchIndex): void {
   db.exec(`insert into search_live (search_live) values ('delete-all');
     insert into search_deleted (search_deleted) values ('delete-all');
-    delete from words;
     update themes set image_count = counts.counted
       from (${THEME_COUNTS}) as counts where counts.name = themes.name;`);
   index.undone('transaction');
