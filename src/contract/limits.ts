@@ -3,7 +3,7 @@
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
-// Content. 25 MiB holds a 4-metre battle map at print quality; see docs/operating.md for sizing.
+// Content. A battle map of 10,000 pixels a side fits as a JPEG; the decoder's memory follows pixels.
 export const CONTENT_MAX_BYTES = 25 * MiB;
 /** Of one image, width × height × frames: what one decode may cost in memory (about 600 MB). */
 export const IMAGE_MAX_PIXELS = 150_000_000;

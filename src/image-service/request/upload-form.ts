@@ -29,6 +29,10 @@ export const FORM_LIMITS = {
   },
 };
 
+/** What the form parser says, which gives its errors no codes, and what a body that breaks off does. */
+const MALFORMED = /multipart|part terminated|boundary|header|form/i;
+const BROKEN_OFF = /^(FST_|ERR_STREAM_|HPE_|ECONNRESET$|EPIPE$)/;
+
 /** What a form held: its file, already with storage, and all that was wrong with its parts. */
 type Form = { content: ContentClaim | undefined; texts: Texts; faults: FieldError[] };
 type Texts = Map<string, unknown[]>;
@@ -169,8 +173,8 @@ function formError(thrown: unknown): unknown {
   if (code === 'FST_PROTO_VIOLATION') {
     return invalid([{ field: '', message: 'has a field whose name is not taken here' }]);
   }
-  const malformed = /multipart|part terminated|boundary|header/i.test(message);
-  if (!malformed && code === undefined) return thrown;
+  const ofBody = code === undefined ? MALFORMED.test(message) : BROKEN_OFF.test(code);
+  if (!ofBody) return thrown;
   return new ServiceError(
     'invalid_request',
     'The body is not a whole multipart/form-data body. Check its boundary and its end.',

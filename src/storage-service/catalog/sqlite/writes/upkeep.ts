@@ -8,7 +8,7 @@ import { operationIdReused, type Writer } from './writer.ts';
 
 /** Bytes sent and never claimed: what a misbehaving client can fill the disk with. */
 const UNCLAIMED_MAX_BYTES = 1024 ** 3;
-/** Events are kept for readers that come back; see docs/message-hub.md. */
+/** As long as the answers: whoever looks for what happened finds both. */
 const EVENT_KEPT_MS = 24 * 60 * 60 * 1000;
 
 /** Blobs and what keeps them. Like the Writer's, its calls run within a transaction of the caller. */
