@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { v5 } from 'uuid';
+import { v5, v7 } from 'uuid';
 import { invalid } from '../../contract/errors.ts';
 import { IDEMPOTENCY_KEY_MAX_CHARACTERS } from '../../contract/limits.ts';
 import type { Outcome } from '../../contract/storage.ts';
@@ -12,7 +11,8 @@ const NAMESPACE = '5b1f0c9c-5a0e-4c55-9d1d-f6a0a4b6e3d7';
 /** Names the operation of a request: equal for its repetitions with the same Idempotency-Key. */
 export function operationIdOf(request: FastifyRequest): string {
   const key = request.headers['idempotency-key'];
-  if (key === undefined) return randomUUID();
+  // By time: an index of operations then grows at its end, which costs a commit fewer pages.
+  if (key === undefined) return v7();
   if (typeof key !== 'string' || !KEY.test(key)) {
     const message = `must be 1 to ${IDEMPOTENCY_KEY_MAX_CHARACTERS} visible ASCII characters`;
     throw invalid([{ field: 'Idempotency-Key', message }]);

@@ -16,6 +16,8 @@ export class ByteSource {
   readonly #descriptor: number;
   #window: Buffer = Buffer.alloc(0);
   #start = 0;
+  /** Someone may keep a part of the window. */
+  #lent = false;
 
   constructor(path: string) {
     this.#descriptor = openSync(path, 'r');
@@ -28,10 +30,10 @@ export class ByteSource {
       throw new MalformedError(`bytes ${offset}+${length} lie outside of ${this.size}`);
     }
     const from = offset - this.#start;
-    if (from >= 0 && from + length <= this.#window.length) {
-      return this.#window.subarray(from, from + length);
-    }
-    return this.#load(offset, Math.max(length, WINDOW_BYTES)).subarray(0, length);
+    const held = from >= 0 && from + length <= this.#window.length;
+    if (!held) this.#load(offset, Math.max(length, WINDOW_BYTES));
+    this.#lent = true;
+    return this.#window.subarray(offset - this.#start).subarray(0, length);
   }
 
   byte(offset: number): number {
@@ -53,10 +55,11 @@ export class ByteSource {
     return -1;
   }
 
-  /** A new buffer each time, so what was handed out stays as it was. */
-  #load(offset: number, length: number): Buffer {
-    const wanted = Math.min(length, this.size - offset);
-    const bytes = Buffer.allocUnsafeSlow(wanted);
+  #load(offset: number, length: number): void {
+    const wanted = Math.max(0, Math.min(length, this.size - offset));
+    const reused = !this.#lent && wanted <= this.#window.length;
+    const bytes = reused ? this.#window.subarray(0, wanted) : Buffer.allocUnsafeSlow(wanted);
+    this.#lent = false;
     let filled = 0;
     while (filled < wanted) {
       const got = readSync(this.#descriptor, bytes, filled, wanted - filled, offset + filled);
@@ -65,7 +68,6 @@ export class ByteSource {
     }
     this.#window = bytes;
     this.#start = offset;
-    return bytes;
   }
 
   close(): void {

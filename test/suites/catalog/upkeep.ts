@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
-import type { Catalog, Command } from '../../../src/storage-service/catalog/catalog.ts';
-import { blobOf, call, drive, leaseOf } from './drive.ts';
+import type { Blob, Catalog, Command } from '../../../src/storage-service/catalog/catalog.ts';
+import { blobOf, call, drive, fieldsOf, leaseOf } from './drive.ts';
 
 /** What keeps blobs, and what becomes of what is kept no longer. */
 export function catalogUpkeep(opened: () => Catalog): void {
@@ -52,6 +52,30 @@ export function catalogUpkeep(opened: () => Catalog): void {
     const huge = { ...leaseOf(operation_id, blob.sha256), source_size_bytes: 2 ** 31 };
     const refused = opened().addLease(huge, blob, Date.now() + 10_000);
     await assert.rejects(refused, { code: 'storage_full' });
+  });
+
+  test('bytes leased count until their image claims them or their blob is released', async () => {
+    const [claimed, released, last] = ['claimed', 'released', 'last'].map((name) =>
+      blobOf(name, {}),
+    ) as [Blob, Blob, Blob];
+    const deadline = Date.now() + 10_000;
+    const add = (blob: Blob, expires_at = deadline) => {
+      const lease = { ...leaseOf(randomUUID(), blob.sha256), source_size_bytes: 400 * 2 ** 20 };
+      return opened()
+        .addLease({ ...lease, expires_at }, blob, deadline)
+        .then(() => lease.operation_id);
+    };
+    const operation_id = await add(claimed);
+    await add(released, Date.now() - 1);
+    await assert.rejects(add(last), { code: 'storage_full' });
+    await opened().forgetBlob(released.sha256, Date.now());
+    await add(last);
+    await assert.rejects(add(released), { code: 'storage_full' });
+    const content = { sha256: claimed.sha256, filename: null };
+    await write({ operation: 'create_image', fields: fieldsOf({}), content }, operation_id);
+    await add(released);
+    await opened().expireUploadLeases();
+    for (const { sha256 } of [released, last]) await opened().forgetBlob(sha256, Date.now());
   });
 
   test('a blob is to be released from the end of its lease until its bytes are gone', async () => {

@@ -117,6 +117,18 @@ create table events (
 create table settings (name text primary key, value any) without rowid;
 `;
 
+/** Kept, not counted: every upload asks for it. */
+const VERSION_2 = `
+insert into settings select 'unclaimed_bytes', coalesce(sum(source_size_bytes), 0)
+  from leases where not claimed;
+create trigger lease_waits after insert on leases when not new.claimed begin
+  update settings set value = value + new.source_size_bytes where name = 'unclaimed_bytes';
+end;
+create trigger lease_ends after delete on leases when not old.claimed begin
+  update settings set value = value - old.source_size_bytes where name = 'unclaimed_bytes';
+end;
+`;
+
 /** Each brings a catalog from its index to the next version; none is ever changed or removed. */
 const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [
   (db) => {
@@ -131,10 +143,11 @@ const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [
       theme.run(name, display_name, parent, JSON.stringify(synonyms));
     }
   },
+  (db) => db.exec(VERSION_2),
 ];
 
-/** Brings the catalog to this version's schema, wholly or not at all; refuses a newer one. */
-export function migrate(db: DatabaseSync): void {
+/** Brings the catalog up to a schema version, each step wholly or not at all; refuses a newer one. */
+export function migrate(db: DatabaseSync, version = MIGRATIONS.length): void {
   const { user_version: found } = db.prepare('pragma user_version').get() as {
     user_version: number;
   };
@@ -144,7 +157,7 @@ export function migrate(db: DatabaseSync): void {
     );
   }
   for (const [index, migration] of MIGRATIONS.entries()) {
-    if (index < found) continue;
+    if (index < found || index >= version) continue;
     db.exec('begin immediate');
     try {
       migration(db);

@@ -1,6 +1,6 @@
 import { flushCompileCache } from 'node:module';
 import type { DatabaseSync } from 'node:sqlite';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { ServiceError, toServiceError } from '../../../../contract/errors.ts';
 import { catalogFault, connect } from '../connection.ts';
 import { Reader } from '../reader.ts';
@@ -25,8 +25,8 @@ import {
  * A thread of the SqliteCatalog. node:sqlite blocks the thread that calls it, for a quarter of a
  * second when the disk is busy, so it must not be the one that serves requests.
  *
- * Writes that wait while a commit is under way share the next one: a commit costs a sync of the
- * disk, however much it holds.
+ * Writes that wait while a commit is under way share the next one, and so do those that come while
+ * it is made: a commit costs a sync of the disk, however much it holds.
  */
 
 /** Bounds how long the first write of a group waits for the last. */
@@ -101,26 +101,23 @@ function serveWrites(db: DatabaseSync): void {
     tidy: () => tidy.step(),
     rebuild: () => rebuild(db, index),
   };
-  const waiting: Asked[] = [];
   let closing = false;
   port.on('message', (asked: Asked | typeof CLOSE) => {
     if (asked === CLOSE) closing = true;
-    else waiting.push(asked);
-    // After all messages that came together; those that come during a commit wait for the next.
-    if (closing || waiting.length === 1) setImmediate(commitGroups);
+    else for (const answer of commit(asked)) port.postMessage(answer);
+    if (closing) close();
   });
 
-  function commitGroups(): void {
-    const group = waiting.splice(0, GROUP_MAX_CALLS);
-    if (group.length > 0) for (const answer of commit(group)) port.postMessage(answer);
-    if (waiting.length > 0) setImmediate(commitGroups);
-    else if (closing) close();
-  }
-
-  function commit(group: Asked[]): Answered[] {
+  /** `first`, and what else has come or comes while it is carried out. */
+  function commit(first: Asked): Answered[] {
+    const group: Asked[] = [];
     try {
       statements.run('begin immediate');
-      const answers = group.map(execute);
+      const answers: Answered[] = [];
+      for (let asked: Asked | undefined = first; asked; asked = next(group)) {
+        group.push(asked);
+        answers.push(execute(asked));
+      }
       const indexed = index.write();
       statements.run('commit');
       tidy.changed(indexed);
@@ -131,6 +128,14 @@ function serveWrites(db: DatabaseSync): void {
       index.undone('transaction');
       return group.map(({ id }) => refusal(id, error));
     }
+  }
+
+  function next(group: Asked[]): Asked | undefined {
+    if (closing || group.length >= GROUP_MAX_CALLS) return undefined;
+    const asked = receiveMessageOnPort(port)?.message as Asked | typeof CLOSE | undefined;
+    if (asked !== CLOSE) return asked;
+    closing = true;
+    return undefined;
   }
 
   function execute(asked: Asked): Answered {

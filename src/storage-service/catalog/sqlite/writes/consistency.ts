@@ -12,6 +12,9 @@ const THEME_COUNTS = `
   left join (select theme, count(*) as counted from images where deleted_at is null group by theme)
     on theme = name`;
 
+const UNCLAIMED_BYTES =
+  'select coalesce(sum(source_size_bytes), 0) as number from leases where not claimed';
+
 /** What is wrong within the catalog, a sentence each. Reads all of it. */
 export function faultsOf(db: DatabaseSync): string[] {
   const faults = db
@@ -31,6 +34,9 @@ export function faultsOf(db: DatabaseSync): string[] {
   for (const { name, kept, counted } of db.prepare(`${THEME_COUNTS} where kept <> counted`).all()) {
     faults.push(`theme ${name} says ${kept} images and has ${counted}`);
   }
+  const kept = number(`select value as number from settings where name = 'unclaimed_bytes'`);
+  const leased = number(UNCLAIMED_BYTES);
+  if (kept !== leased) faults.push(`unclaimed_bytes says ${kept} and leases say ${leased}`);
   const lost = number(
     'select count(*) as number from images where blob not in (select id from blobs)',
   );
@@ -42,6 +48,7 @@ export function faultsOf(db: DatabaseSync): string[] {
 export function rebuild(db: DatabaseSync, index: SearchIndex): void {
   db.exec(`insert into search_live (search_live) values ('delete-all');
     insert into search_deleted (search_deleted) values ('delete-all');
+    update settings set value = (${UNCLAIMED_BYTES}) where name = 'unclaimed_bytes';
     update themes set image_count = counts.counted
       from (${THEME_COUNTS}) as counts where counts.name = themes.name;`);
   index.undone('transaction');

@@ -119,8 +119,8 @@ export class Upkeep {
   }
 
   #requireRoom(bytes: number): void {
-    const sql = 'select coalesce(sum(source_size_bytes), 0) as bytes from leases where claimed = 0';
-    const unclaimed = this.#statements.get(sql)?.bytes as number;
+    const sql = `select value from settings where name = 'unclaimed_bytes'`;
+    const unclaimed = this.#statements.get(sql)?.value as number;
     if (unclaimed + bytes <= UNCLAIMED_MAX_BYTES) return;
     const message = 'Too many bytes were sent that no image claimed yet; try again later.';
     throw new ServiceError('storage_full', message);
