@@ -1,4 +1,3 @@
-import type { AddressInfo } from 'node:net';
 import { styleText } from 'node:util';
 import packageJson from '../package.json' with { type: 'json' };
 import { imageServiceSettings } from '../src/image-service/config.ts';
@@ -7,6 +6,7 @@ import { readSettings, type Settings } from '../src/settings.ts';
 import { storageServiceSettings } from '../src/storage-service/config.ts';
 import { createLog, type Log, logSettings } from '../src/telemetry/log.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
+import { addressOf, type RunningService } from './listening.ts';
 import { runCommand } from './run-command.ts';
 
 /** Both services in one process, without a hub: SQLite and files in one data folder. */
@@ -16,8 +16,6 @@ export const allInOneSettings = {
   ...storageServiceSettings,
   ...logSettings,
 };
-
-export type RunningService = { url: string; close(): Promise<void> };
 
 /** Listens when it answers. `close` finishes what runs and closes in reverse order of opening. */
 export async function startAllInOne(
@@ -42,10 +40,8 @@ export async function startAllInOne(
   });
   closing.defer(() => server.close());
   await server.listen({ host: config.host, port: config.port });
-  const { address, family, port } = server.addresses()[0] as AddressInfo;
-  const host = family === 'IPv6' ? `[${address}]` : address;
   const running = closing.move();
-  return { url: `http://${host}:${port}`, close: () => running.disposeAsync() };
+  return { url: addressOf(server), close: () => running.disposeAsync() };
 }
 
 if (import.meta.main) {

@@ -1,5 +1,6 @@
 import { DecoderPool } from '../src/media/decoder-pool.ts';
 import { FileBlobStore } from '../src/storage-service/blobs/file-blob-store.ts';
+import type { Catalog } from '../src/storage-service/catalog/catalog.ts';
 import { SqliteCatalog } from '../src/storage-service/catalog/sqlite/sqlite-catalog.ts';
 import type { StorageServiceConfig } from '../src/storage-service/config.ts';
 import { openDataFolder } from '../src/storage-service/data-folder.ts';
@@ -14,7 +15,7 @@ export async function openEmbeddedStore(
   config: StorageServiceConfig,
   version: string,
   log: Log,
-): Promise<{ store: Store; sweeper: Sweeper; close(): Promise<void> }> {
+): Promise<{ store: Store; catalog: Catalog; sweeper: Sweeper; close(): Promise<void> }> {
   await using closing = new AsyncDisposableStack();
   const folder = await openDataFolder(config.dataDir);
   closing.defer(() => folder.release());
@@ -39,5 +40,5 @@ export async function openEmbeddedStore(
 
   const store = new Store({ version, catalog, blobs, intake, sweeper, locks });
   const opened = closing.move();
-  return { store, sweeper, close: () => opened.disposeAsync() };
+  return { store, catalog, sweeper, close: () => opened.disposeAsync() };
 }

@@ -1,17 +1,24 @@
 import { parseArgs } from 'node:util';
-import { type Environment, type Setting, SettingsError } from '../src/settings.ts';
+import { type Environment, type Setting, SettingsError, shownDefault } from '../src/settings.ts';
 import type { Log } from '../src/telemetry/log.ts';
 
 const CANNOT_LISTEN = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN']);
 /** Longer than any request may take to finish; then the process ends all the same. */
 const SHUTDOWN_MAX_MS = 30_000;
 
+type Running = {
+  log: Log;
+  close(): Promise<void>;
+  /** Resolves when the service finds that it must not go on. */
+  failed?: Promise<Error>;
+};
+
 type Command = {
   /** What starts it. */
   usage: string;
   about: string;
   settings: Readonly<Record<string, Setting<unknown>>>;
-  start(env: Environment): Promise<{ log: Log; close(): Promise<void> }>;
+  start(env: Environment): Promise<Running>;
 };
 
 /**
@@ -35,8 +42,7 @@ export async function runCommand(command: Command): Promise<void> {
     );
   }
   try {
-    const { log, close } = await command.start(process.env);
-    endOnSignal(log, close);
+    endInOrder(await command.start(process.env));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== undefined && CANNOT_LISTEN.has(code)) {
@@ -48,12 +54,13 @@ export async function runCommand(command: Command): Promise<void> {
   }
 }
 
-function endOnSignal(log: Log, close: () => Promise<void>): void {
+/** By SIGTERM or SIGINT with exit code 0; by its own failure with 1. */
+function endInOrder({ log, close, failed }: Running): void {
   let ending = false;
-  const end = async (signal: string) => {
+  const end = async (reason: object, exitCode: number) => {
     if (ending) return;
     ending = true;
-    log.info({ signal }, 'Stopping: no new requests, those that run are finished');
+    log.info(reason, 'Stopping: no new requests, those that run are finished');
     setTimeout(() => {
       log.error('Not all ended in time; stopping now');
       process.exit(1);
@@ -61,14 +68,17 @@ function endOnSignal(log: Log, close: () => Promise<void>): void {
     try {
       await close();
       log.info('Stopped');
-      process.exit(0);
+      process.exit(exitCode);
     } catch (error) {
       log.error({ err: error }, 'Stopped with an error');
       process.exit(1);
     }
   };
-  process.on('SIGTERM', end);
-  process.on('SIGINT', end);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end({ signal }, 0));
+  failed?.then((error) => {
+    log.error({ err: error }, error.message);
+    end({ reason: error.message }, 1);
+  });
 }
 
 function fail(message: string): void {
@@ -79,13 +89,7 @@ function fail(message: string): void {
 function helpOf({ usage, about, settings }: Command): string {
   const rows = Object.values(settings).map((setting) => {
     const { name, describe } = setting;
-    const fallback = shown(setting.default);
-    return `  ${name.padEnd(18)} ${describe} (${fallback})`;
+    return `  ${name.padEnd(21)} ${describe} (${shownDefault(setting)})`;
   });
   return `${about}\n\n  ${usage}\n\nSettings, as environment variables, with their defaults:\n\n${rows.join('\n')}\n`;
-}
-
-function shown(value: unknown): string {
-  if (typeof value === 'boolean') return value ? 'on' : 'off';
-  return String(value) || 'none';
 }

@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { type Setting, shownDefault } from '../../src/settings.ts';
 import { fault, type Source } from './source.ts';
 
 /** What the documents say, held against what is there. */
@@ -34,7 +35,7 @@ export function scriptFaults(documents: readonly Source[], scripts: readonly str
   );
 }
 
-type Described = { name: string; default: unknown };
+type Described = Pick<Setting<unknown>, 'name' | 'default' | 'required'>;
 
 /** The settings in a document's table, ``| `NAME` | default |``, against those of the code. */
 export function settingFaults(document: Source, settings: readonly Described[]): string[] {
@@ -42,7 +43,7 @@ export function settingFaults(document: Source, settings: readonly Described[]):
   const told = rows.flatMap((row) => {
     const setting = settings.find(({ name }) => name === row[1]);
     if (!setting) return [fault(document, row.index, `there is no setting ${row[1]}`)];
-    const value = shown(setting.default);
+    const value = shownDefault(setting);
     if (value === row[2]) return [];
     return [
       fault(document, row.index, `the default of ${setting.name} is ${value}, not ${row[2]}`),
@@ -53,11 +54,6 @@ export function settingFaults(document: Source, settings: readonly Described[]):
     ...told,
     ...missing.map(({ name }) => fault(document, 0, `the setting ${name} is missing`)),
   ];
-}
-
-function shown(value: unknown): string {
-  if (typeof value === 'boolean') return value ? 'on' : 'off';
-  return String(value) || 'none';
 }
 
 /** Rows of a document's import table, ``| `folder` | … | `a`, `b` |``, against the one in force. */

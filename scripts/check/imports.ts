@@ -10,6 +10,7 @@ const settings = 'src/settings.ts';
 const garbage = 'src/chunk-garbage.ts';
 const telemetry = 'src/telemetry';
 const media = 'src/media';
+const http = 'src/http';
 const everything = '';
 
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -19,8 +20,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/hub': [contract, settings],
   [telemetry]: [contract, settings],
   [media]: [contract, settings],
-  'src/remote-storage': [contract, settings, telemetry, 'src/hub'],
-  'src/image-service': [contract, settings, telemetry, media],
+  [http]: [contract],
+  'src/remote-storage': [contract, settings, garbage, telemetry, http, 'src/hub'],
+  'src/image-service': [contract, settings, telemetry, http, media],
   'src/storage-service': [contract, settings, garbage, telemetry, media],
   client: [contract],
   bin: ['src', 'package.json'],

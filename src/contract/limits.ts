@@ -45,9 +45,23 @@ export const THEMES_MAX = 2_000;
 export const THEME_MAX_DEPTH = 5;
 export const THEME_MAX_SYNONYMS = 50;
 
+// Messages. Larger bodies slow every call that shares the broker with them twentyfold.
+/** Content inside a message; larger content is sent beside it, over HTTP. */
+export const MESSAGE_CONTENT_MAX_BYTES = 256 * KiB;
+/** Requests of one service that wait for their answers. */
+export const CALLS_IN_FLIGHT_MAX = 1_000;
+/** Bodies of those requests together. */
+export const CALLS_IN_FLIGHT_MAX_BYTES = 64 * MiB;
+/** Requests that the Storage Service has taken and not answered. */
+export const PREFETCH_MAX_REQUESTS = 32;
+
 // Time.
 export const READ_DEADLINE_MS = 5_000;
 export const WRITE_DEADLINE_MS = 20_000;
+/** Clocks of two hosts may differ by so much; they keep time by NTP. */
+export const CLOCKS_DIFFER_MAX_MS = 5_000;
+/** A hub that is away may come back so soon that a request need not fail. */
+export const HUB_AWAY_MAX_MS = 900;
 /** How long the answer of an operation is kept for its repetition. */
 export const ANSWER_KEPT_MS = 24 * 60 * 60 * 1000;
 /** A list or search that has not ended by then is stopped. */

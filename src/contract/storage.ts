@@ -58,6 +58,16 @@ export const ContentClaim = Type.Object(
 );
 export type ContentClaim = Static<typeof ContentClaim>;
 
+/** Bytes that storage took: how a write claims them, and what they turned out to be. */
+export type Accepted = {
+  claim: ContentClaim;
+  /** Pixels as displayed. */
+  width: number;
+  height: number;
+  /** The operation had these bytes already. */
+  repeated: boolean;
+};
+
 export const CreateImage = Type.Object(
   { ...ImageFields.properties, id: Type.Optional(ImageId) },
   { additionalProperties: false },
@@ -82,14 +92,15 @@ export interface Storage {
    * Takes the bytes of a coming `createImage` or `replaceContent` with the same operation id:
    * limited while they flow, inspected, durable before the answer. Accepting the same bytes again
    * is harmless. Bytes that no write claims within an hour are dropped.
-   * Throws content_too_large, unsupported_media_type, image_unreadable, image_too_large,
-   * too_many_frames; operation_id_reused when the operation already has other bytes.
+   * Throws invalid_request when their SHA-256 is not `sent.sha256`; content_too_large,
+   * unsupported_media_type, image_unreadable, image_too_large, too_many_frames;
+   * operation_id_reused when the operation already has other bytes.
    */
   acceptContent(
     bytes: AsyncIterable<Uint8Array>,
-    sent: { filename: string | null },
+    sent: { filename: string | null; sha256?: string },
     call: WriteCall,
-  ): Promise<ContentClaim>;
+  ): Promise<Accepted>;
 
   /** Drops bytes accepted under this operation that no write has claimed. */
   discardContent(call: WriteCall): Promise<void>;
@@ -179,6 +190,9 @@ export type ImageEvent = {
 
 /** Where changes are heard: in one process the Store itself, across processes the hub. */
 export interface ImageEvents {
-  /** Returns the function that ends the subscription. */
-  subscribe(listener: (event: ImageEvent) => void): () => void;
+  /**
+   * `missed` is called when events may have been lost: what was learnt before may be stale.
+   * Returns the function that ends the subscription.
+   */
+  subscribe(listener: (event: ImageEvent) => void, missed?: () => void): () => void;
 }

@@ -1,4 +1,4 @@
-import { onOrOff, type Setting, type Settings, wholeNumber } from '../settings.ts';
+import { hostName, onOrOff, type Setting, type Settings, wholeNumber } from '../settings.ts';
 
 /** The settings of the HTTP edge. */
 export const imageServiceSettings = {
@@ -6,10 +6,7 @@ export const imageServiceSettings = {
     name: 'HOST',
     default: '127.0.0.1',
     describe: 'address to listen on; 0.0.0.0 for every network',
-    parse(text) {
-      if (/^[A-Za-z0-9_.:-]+$/.test(text)) return text;
-      throw new Error('must be an address or host name, such as 127.0.0.1');
-    },
+    parse: hostName,
   } satisfies Setting<string>,
   port: {
     name: 'PORT',

@@ -1,81 +1,11 @@
-import type { IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import {
-  type ErrorCode,
-  type FieldError,
-  ServiceError,
-  toServiceError,
-} from '../contract/errors.ts';
-import { statusOf } from './status.ts';
-
-/** Every error answer: RFC 9457, `application/problem+json`. */
-export type Problem = {
-  type: string;
-  title: string;
-  status: number;
-  detail: string;
-  code: ErrorCode;
-  request_id: string;
-  errors?: readonly FieldError[];
-};
-
-export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
-
-/** What is still read of a body that was refused, so that its sender comes to read the answer. */
-const DRAIN_MAX_BYTES = 32 * 1024 * 1024;
-const DRAIN_MAX_MS = 5_000;
-
-/** What Fastify finds wrong before a route runs, in our words. */
-const FRAMEWORK_ERRORS: Record<string, [ErrorCode, string]> = {
-  FST_ERR_BAD_URL: ['invalid_request', 'The path is not well-formed: check its %-escapes.'],
-  FST_ERR_CTP_BODY_TOO_LARGE: ['content_too_large', 'The body is too large for this address.'],
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
-    'invalid_request',
-    'The body is not as long as its Content-Length says.',
-  ],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: [
-    'unsupported_media_type',
-    'The Content-Type is not taken here; /docs lists those that are.',
-  ],
-};
-
-/** Anything thrown while a request was handled, as the error that the client is told. */
-export function asServiceError(thrown: unknown): ServiceError {
-  const { code, statusCode } = thrown as Partial<FastifyError>;
-  if (thrown instanceof ServiceError) {
-    if (thrown.code !== 'operation_id_reused') return thrown;
-    return new ServiceError(
-      'idempotency_key_reused',
-      'This Idempotency-Key came before with another request. Use a new key for a new request.',
-      { replayed: thrown.replayed },
-    );
-  }
-  const known = code === undefined ? undefined : FRAMEWORK_ERRORS[code];
-  if (known) return new ServiceError(known[0], known[1], { cause: thrown });
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    const message = 'The request is malformed; /docs shows what is taken here.';
-    return new ServiceError('invalid_request', message, { cause: thrown });
-  }
-  return toServiceError(thrown);
-}
-
-export function problemOf(error: ServiceError, requestId: string): Problem {
-  const { status, title } = statusOf(error.code);
-  const problem: Problem = {
-    type: `urn:dnd-image-service:problem:${error.code}`,
-    title,
-    status,
-    detail: error.message,
-    code: error.code,
-    request_id: requestId,
-  };
-  if (error.errors.length > 0) problem.errors = error.errors;
-  return problem;
-}
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ServiceError } from '../contract/errors.ts';
+import { drain } from '../http/drain.ts';
+import { asServiceError, PROBLEM_TYPE, problemOf } from '../http/problem.ts';
+import { statusOf } from '../http/status.ts';
 
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const error = asServiceError(thrown);
+  const error = toldOfKeys(asServiceError(thrown));
   const { status, retryAfter } = statusOf(error.code);
   const id = idOf(request);
   if (request.raw.socket.destroyed) request.log.info(id, 'the client left before the answer');
@@ -102,50 +32,12 @@ export function idOf({ delivery, id }: FastifyRequest): { request_id?: string } 
   return delivery ? { request_id: id } : {};
 }
 
-/**
- * Reads on after a refusal, within bounds, then cuts the connection. Closing at once would reset
- * it, and most clients that are still sending would lose the answer (RFC 9112, 9.6).
- */
-function drain(request: IncomingMessage): void {
-  if (request.complete || request.destroyed) return;
-  const cut = () => request.socket.destroy();
-  const timer = setTimeout(cut, DRAIN_MAX_MS);
-  let left = DRAIN_MAX_BYTES;
-  request.on('data', (chunk: Buffer) => {
-    left -= chunk.length;
-    if (left < 0) cut();
-  });
-  request.once('close', () => clearTimeout(timer));
-  request.resume();
-}
-
-/** What Node finds wrong before there is a request: answered on the bare socket. */
-export function answerSocketError(fault: NodeJS.ErrnoException, socket: Socket): void {
-  const answering = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage;
-  if (!socket.writable || fault.code === 'ECONNRESET' || answering?.headersSent) {
-    socket.destroy();
-    return;
-  }
-  const problem = problemOf(socketError(fault.code), crypto.randomUUID());
-  const body = JSON.stringify(problem);
-  const head = [
-    `HTTP/1.1 ${problem.status} ${problem.title}`,
-    `Content-Type: ${PROBLEM_TYPE}`,
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    `X-Request-ID: ${problem.request_id}`,
-    'X-Content-Type-Options: nosniff',
-    'Cache-Control: no-store',
-    'Connection: close',
-  ];
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-}
-
-function socketError(code: string | undefined): ServiceError {
-  if (code === 'HPE_HEADER_OVERFLOW') {
-    return new ServiceError('headers_too_large', 'The header fields must be under 16 KiB in all.');
-  }
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return new ServiceError('request_timeout', 'The request did not arrive whole in time.');
-  }
-  return new ServiceError('invalid_request', 'This is not a well-formed HTTP/1.1 request.');
+/** What storage calls an operation id is to a client of the edge its Idempotency-Key. */
+function toldOfKeys(error: ServiceError): ServiceError {
+  if (error.code !== 'operation_id_reused') return error;
+  return new ServiceError(
+    'idempotency_key_reused',
+    'This Idempotency-Key came before with another request. Use a new key for a new request.',
+    { replayed: error.replayed },
+  );
 }

@@ -10,10 +10,11 @@ import Fastify, {
 import { ServiceError } from '../contract/errors.ts';
 import { REQUEST_ID_MAX_CHARACTERS } from '../contract/limits.ts';
 import type { ImageEvents, Storage } from '../contract/storage.ts';
+import { answerSocketError } from '../http/problem.ts';
 import type { ImageServiceConfig } from './config.ts';
 import { ContentCache } from './delivery/content-cache.ts';
 import { ImageCache } from './delivery/image-cache.ts';
-import { answerSocketError, idOf, sendProblem } from './problem.ts';
+import { idOf, sendProblem } from './problem.ts';
 import { type BrowserGuard, createBrowserGuard } from './request/browser-guard.ts';
 import { keepQueryText } from './request/query.ts';
 import { UploadGate } from './request/upload.ts';
@@ -72,7 +73,7 @@ const DOCUMENT_ONLY = {
 
 /** The Image Service, ready to listen. */
 export async function buildServer(deps: ImageServiceDependencies): Promise<FastifyInstance> {
-  const { config, storage, events, log, version, messageHub } = deps;
+  const { config, storage, events, log } = deps;
   const server = Fastify({
     loggerInstance: log,
     logController: new LogController({
@@ -112,12 +113,12 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   refuseUnknown(server, guard);
   closeInTime(server, images);
 
-  await describeRoutes(server, version);
+  await describeRoutes(server, deps.version);
   await server.register(imagesRoutes, { storage, uploads });
   await server.register(imageRoutes, { storage, images });
   await server.register(contentRoutes, { storage, images, contents, uploads });
   await server.register(themesRoutes, { storage });
-  await server.register(healthRoutes, { storage, version, messageHub });
+  await server.register(healthRoutes, deps);
   await server.register(docsRoutes);
   return server;
 }

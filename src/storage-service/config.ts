@@ -1,4 +1,4 @@
-import { type Setting, type Settings, wholeNumber } from '../settings.ts';
+import { hostName, type Setting, type Settings, wholeNumber } from '../settings.ts';
 
 /** The settings of the state. */
 export const storageServiceSettings = {
@@ -19,6 +19,22 @@ export const storageServiceSettings = {
     default: 60,
     describe: 'seconds between two rounds that remove what nothing refers to any more',
     parse: wholeNumber(1, 86_400),
+  } satisfies Setting<number>,
+};
+
+/** Where the Storage Service listens, when it is a process of its own. */
+export const listenSettings = {
+  host: {
+    name: 'HOST',
+    default: '127.0.0.1',
+    describe: 'address to listen on; 0.0.0.0 for every network',
+    parse: hostName,
+  } satisfies Setting<string>,
+  port: {
+    name: 'PORT',
+    default: 8001,
+    describe: 'port of the content endpoint and the health; 0 for any free one',
+    parse: wholeNumber(0, 65_535),
   } satisfies Setting<number>,
 };
 

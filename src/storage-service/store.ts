@@ -15,6 +15,7 @@ import {
   Slug,
 } from '../contract/image.ts';
 import {
+  type Accepted,
   type ByteRange,
   type Call,
   type Content,
@@ -63,17 +64,19 @@ export class Store implements Storage, ImageEvents {
 
   async acceptContent(
     bytes: AsyncIterable<Uint8Array>,
-    sent: { filename: string | null },
+    sent: { filename: string | null; sha256?: string },
     call: WriteCall,
-  ): Promise<ContentClaim> {
+  ): Promise<Accepted> {
     return this.#parts.intake.take(bytes, call, async (staged) => {
-      await this.#keepBlob(staged, call);
-      return {
-        sha256: staged.source_sha256,
-        size_bytes: staged.source_size_bytes,
-        media_type: staged.facts.media_type,
-        filename: safeFilename(sent.filename),
-      };
+      const { source_sha256: sha256, source_size_bytes: size_bytes } = staged;
+      if (sent.sha256 !== undefined && sent.sha256 !== sha256) {
+        const message = `The bytes arrived with the SHA-256 ${sha256}, not the one that was announced.`;
+        throw new ServiceError('invalid_request', message);
+      }
+      const repeated = await this.#keepBlob(staged, call);
+      const { media_type, width, height } = staged.facts;
+      const filename = safeFilename(sent.filename);
+      return { claim: { sha256, size_bytes, media_type, filename }, width, height, repeated };
     });
   }
 
@@ -189,11 +192,14 @@ export class Store implements Storage, ImageEvents {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Makes the blob durable unless it is known to be, and leases it to the operation. */
-  async #keepBlob(staged: Staged, call: WriteCall): Promise<void> {
+  /**
+   * Makes the blob durable unless it is known to be, and leases it to the operation. True when the
+   * operation had it already.
+   */
+  async #keepBlob(staged: Staged, call: WriteCall): Promise<boolean> {
     const { catalog, blobs, locks } = this.#parts;
     const { sha256, size_bytes, path, facts, source_sha256, source_size_bytes } = staged;
-    await locks.hold(sha256, async () => {
+    return locks.hold(sha256, async () => {
       const known = await catalog.findBlob(sha256);
       if (!known || (await blobs.size(sha256)) !== known.size_bytes) {
         await blobs.put(sha256, path, size_bytes);
@@ -202,7 +208,7 @@ export class Store implements Storage, ImageEvents {
       const expires_at = Date.now() + LEASE_MS;
       const lease = { operation_id, sha256, source_sha256, source_size_bytes, expires_at };
       try {
-        await catalog.addLease(lease, { sha256, size_bytes, ...facts }, call.deadline);
+        return await catalog.addLease(lease, { sha256, size_bytes, ...facts }, call.deadline);
       } catch (error) {
         // Without a row nobody would look for the bytes; on a full disk they are in the way.
         if (!known) await blobs.delete(sha256).catch(() => {});
@@ -215,14 +221,7 @@ export class Store implements Storage, ImageEvents {
   async #claim(content: ContentClaim, call: WriteCall): Promise<Claim> {
     const filename = safeFilename(content.filename);
     const { sha256, data } = check(ContentClaim, { ...content, filename });
-    if (data) {
-      const accepted = await this.acceptContent(once(data), { filename }, call);
-      if (accepted.sha256 !== sha256) {
-        await this.discardContent(call);
-        const message = 'content.sha256 is not the SHA-256 of content.data.';
-        throw new ServiceError('invalid_request', message);
-      }
-    }
+    if (data) await this.acceptContent(once(data), { filename, sha256 }, call);
     return { sha256, filename };
   }
 

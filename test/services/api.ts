@@ -4,7 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import ajvFormats from 'ajv-formats';
 import sharp from 'sharp';
 import type { Image } from '../../src/contract/image.ts';
-import type { Problem } from '../../src/image-service/problem.ts';
+import type { Problem } from '../../src/http/problem.ts';
 
 type Answer = { content?: Record<string, unknown> };
 type Document = {

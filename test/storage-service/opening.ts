@@ -31,8 +31,8 @@ export async function opening(t: TestContext, dataDir: string) {
     return closed;
   };
   t.after(closeOnce);
-  const accept = (bytes: Uint8Array, call: WriteCall) =>
-    store.acceptContent(chunks(bytes), { filename: 'a.png' }, call);
+  const accept = async (bytes: Uint8Array, call: WriteCall) =>
+    (await store.acceptContent(chunks(bytes), { filename: 'a.png' }, call)).claim;
   return {
     store,
     sweeper,

@@ -2,10 +2,10 @@ import { Readable } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 import type { ByteRange, Storage } from '../../contract/storage.ts';
+import { contentRange, lengthOf, parseRanges, partHeads } from '../../http/ranges.ts';
 import { ask } from '../request/call.ts';
 import { evaluate, rangeApplies } from './conditions.ts';
 import type { ContentCache, Lease } from './content-cache.ts';
-import { contentRange, lengthOf, parseRanges, partHeads } from './ranges.ts';
 import type { HeaderSet, Representation } from './representation.ts';
 
 export type Delivery = { storage: Storage; contents: ContentCache };

@@ -25,7 +25,10 @@ export class ImageCache {
 
   constructor(storage: Storage, events: ImageEvents) {
     this.#storage = storage;
-    this.close = events.subscribe(({ data }) => this.changed(data.image_id, data.version));
+    this.close = events.subscribe(
+      ({ data }) => this.changed(data.image_id, data.version),
+      () => this.#forgetAll(),
+    );
   }
 
   /** What is kept, at once. */
@@ -50,6 +53,12 @@ export class ImageCache {
     } finally {
       if (this.#reading.get(imageId) === reading) this.#reading.delete(imageId);
     }
+  }
+
+  /** After a time without events: whatever is kept, or being read, may have changed since. */
+  #forgetAll(): void {
+    this.#reading.clear();
+    this.#images.clear();
   }
 
   /** Forgets what is older; without a version, whatever there is. */

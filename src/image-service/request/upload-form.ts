@@ -110,7 +110,7 @@ async function takeFile(part: MultipartFile, form: Form, storage: Storage, call:
   addAbortSignal(call.signal, part.file);
   try {
     const sent = { filename: part.filename || null };
-    form.content = await storage.acceptContent(part.file, sent, call);
+    form.content = (await storage.acceptContent(part.file, sent, call)).claim;
   } catch (thrown) {
     part.file.destroy();
     const refused = thrown instanceof ServiceError && thrown.code !== 'internal';

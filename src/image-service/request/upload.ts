@@ -48,14 +48,14 @@ export class UploadGate {
 }
 
 /** The bytes of a body that is nothing but the file. */
-export function acceptRaw(
+export async function acceptRaw(
   storage: Storage,
   request: FastifyRequest,
   call: WriteCall,
 ): Promise<ContentClaim> {
   // Not the request itself: a refusal half-way must leave the connection open for the answer.
   const bytes = addAbortSignal(call.signal, request.raw.pipe(new PassThrough()));
-  return storage.acceptContent(bytes, { filename: null }, call);
+  return (await storage.acceptContent(bytes, { filename: null }, call)).claim;
 }
 
 /** Drops bytes that no image will have. Failing is harmless: storage drops them by itself later. */

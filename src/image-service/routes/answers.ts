@@ -2,7 +2,7 @@ import { type TSchema, Type } from 'typebox';
 import { ERROR_CODES, type ErrorCode } from '../../contract/errors.ts';
 import { ImageContent, Image as ImageSchema } from '../../contract/image.ts';
 import { Theme } from '../../contract/theme.ts';
-import { statusOf } from '../status.ts';
+import { statusOf } from '../../http/status.ts';
 
 /** What the OpenAPI document says of answers. The answers are typed, so nothing here runs. */
 

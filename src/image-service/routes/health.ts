@@ -25,19 +25,21 @@ export type HealthDependencies = {
   storage: Storage;
   version: string;
   messageHub: () => Promise<DependencyHealth>;
+  /** What a storage of another process says of itself; absent: it is asked whether it answers. */
+  storageHealth?: () => Promise<DependencyHealth>;
 };
 
 /** Whether the service works: for people, for whoever restarts it, for whoever sends it requests. */
 export async function healthRoutes(
   scope: FastifyInstance,
-  { storage, version, messageHub }: HealthDependencies,
+  { storage, version, messageHub, storageHealth }: HealthDependencies,
 ): Promise<void> {
   scope.get('/health', { schema: HEALTH }, async (request, reply) => {
-    const [message_hub, storageHealth] = await Promise.all([
+    const [hub, state] = await Promise.all([
       probe(messageHub),
-      probe(() => ping(request.id)),
+      probe(storageHealth ?? (() => ping(request.id))),
     ]);
-    const dependencies = { message_hub, storage: storageHealth };
+    const dependencies = { message_hub: hub, storage: state };
     const working = Object.values(dependencies).filter(({ status }) => status === 'healthy').length;
     const status = (['unhealthy', 'degraded', 'healthy'] as const)[working]!;
     answer(reply, status !== 'unhealthy', { status, version, dependencies });

@@ -57,6 +57,9 @@ export type Written = {
   event?: ImageEvent;
 };
 
+/** `place` rises with each event; `created_at` is in milliseconds since the epoch. */
+export type RecordedEvent = { place: number; event: ImageEvent; created_at: number };
+
 export type Usage = { images: number; blobs: number; bytes: number };
 
 /**
@@ -77,11 +80,11 @@ export interface Catalog {
   findBlob(sha256: string): Promise<Blob | undefined>;
 
   /**
-   * Records a durable blob together with what keeps it. The same lease again is harmless.
+   * Records a durable blob together with what keeps it. The same lease again is harmless: true.
    * Throws operation_id_reused when the operation leases other bytes, storage_full when the bytes
    * leased and not claimed pass their bound.
    */
-  addLease(lease: Lease, blob: Blob, deadline: number): Promise<void>;
+  addLease(lease: Lease, blob: Blob, deadline: number): Promise<boolean>;
 
   /** Lets the operation's lease expire now. The blobs to release. */
   expireLease(operationId: string): Promise<string[]>;
@@ -97,6 +100,12 @@ export interface Catalog {
 
   /** Removes images deleted before that time for good; their bytes stay leased. How many. */
   purge(deletedBefore: number, limit: number): Promise<number>;
+
+  /** The oldest events that are not known to be published, in order of their changes. */
+  unpublishedEvents(limit: number): Promise<RecordedEvent[]>;
+
+  /** The events up to this place are published. */
+  eventsPublished(place: number): Promise<void>;
 
   /** Forgets answers and events that are no longer kept. How many. */
   forget(now: number, limit: number): Promise<number>;

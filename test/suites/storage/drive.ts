@@ -10,8 +10,8 @@ import type {
 
 /** What the suites ask of a Storage again and again. `opened` gives the one under test. */
 export function drive(opened: () => Storage) {
-  const accept = (bytes: Uint8Array, call: WriteCall, filename: string | null = 'a.png') =>
-    opened().acceptContent(chunks(bytes), { filename }, call);
+  const accept = async (bytes: Uint8Array, call: WriteCall, filename: string | null = 'a.png') =>
+    (await opened().acceptContent(chunks(bytes), { filename }, call)).claim;
   const create = async (fields: Partial<CreateImage> = {}, bytes?: Uint8Array) => {
     const write = writeCall();
     const claim = await accept(bytes ?? (await png()), write);

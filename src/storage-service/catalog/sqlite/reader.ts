@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Image } from '../../../contract/image.ts';
 import type { Theme } from '../../../contract/theme.ts';
-import type { Blob, Usage } from '../catalog.ts';
+import type { Blob, RecordedEvent, Usage } from '../catalog.ts';
 import { BLOB_COLUMNS, IMAGE_COLUMNS, toBlob, toImage } from './rows.ts';
 import { Statements } from './statements.ts';
 import { allThemes } from './writes/themes.ts';
@@ -33,6 +33,17 @@ export class Reader {
       sha256,
     );
     return row && toBlob(row);
+  }
+
+  unpublishedEvents(limit: number): RecordedEvent[] {
+    const sql = `select seq as place, message_id, event_type, data, created_at from events
+      where seq > (select value from settings where name = 'published_events')
+      order by seq limit ?`;
+    return this.#statements.all(sql, limit).map((row) => {
+      const { place, message_id, event_type, data, created_at } = row;
+      const event = { message_id, event_type, data: JSON.parse(data as string) };
+      return { place, event, created_at } as RecordedEvent;
+    });
   }
 
   blobsToRelease(now: number, limit: number): string[] {

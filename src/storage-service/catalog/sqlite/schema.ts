@@ -129,6 +129,11 @@ create trigger lease_ends after delete on leases when not old.claimed begin
 end;
 `;
 
+/** Up to where events are published; to a catalog that had no hub, none of them is news. */
+const VERSION_3 = `
+insert into settings select 'published_events', coalesce(max(seq), 0) from events;
+`;
+
 /** Each brings a catalog from its index to the next version; none is ever changed or removed. */
 const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [
   (db) => {
@@ -144,6 +149,7 @@ const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [
     }
   },
   (db) => db.exec(VERSION_2),
+  (db) => db.exec(VERSION_3),
 ];
 
 /** Brings the catalog up to a schema version, each step wholly or not at all; refuses a newer one. */

@@ -8,7 +8,16 @@ import {
 import type { Call } from '../../../contract/storage.ts';
 import type { Theme } from '../../../contract/theme.ts';
 import { storageUnavailable } from '../../disk-fault.ts';
-import type { Blob, Catalog, Command, Lease, Operation, Usage, Written } from '../catalog.ts';
+import type {
+  Blob,
+  Catalog,
+  Command,
+  Lease,
+  Operation,
+  RecordedEvent,
+  Usage,
+  Written,
+} from '../catalog.ts';
 import { tooSlow } from './search/lister.ts';
 import { CatalogThread } from './threads/catalog-thread.ts';
 import type { ReadCalls, WriteCalls } from './threads/messages.ts';
@@ -55,7 +64,7 @@ export class SqliteCatalog implements Catalog {
     return this.#read('findBlob', [sha256]);
   }
 
-  addLease(lease: Lease, blob: Blob, deadline: number): Promise<void> {
+  addLease(lease: Lease, blob: Blob, deadline: number): Promise<boolean> {
     return this.#write('addLease', [lease, blob], deadline);
   }
 
@@ -73,6 +82,14 @@ export class SqliteCatalog implements Catalog {
 
   purge(deletedBefore: number, limit: number): Promise<number> {
     return this.#write('purge', [deletedBefore, limit]);
+  }
+
+  unpublishedEvents(limit: number): Promise<RecordedEvent[]> {
+    return this.#read('unpublishedEvents', [limit]);
+  }
+
+  eventsPublished(place: number): Promise<void> {
+    return this.#write('eventsPublished', [place]);
   }
 
   forget(now: number, limit: number): Promise<number> {

@@ -10,6 +10,8 @@ import { operationIdReused, type Writer } from './writer.ts';
 const UNCLAIMED_MAX_BYTES = 1024 ** 3;
 /** As long as the answers: whoever looks for what happened finds both. */
 const EVENT_KEPT_MS = 24 * 60 * 60 * 1000;
+/** Unpublished events: a hub that was away for longer has no consumer that still waits for them. */
+const UNPUBLISHED_KEPT_MS = 7 * 24 * 60 * 60 * 1000;
 
 /** Blobs and what keeps them. Like the Writer's, its calls run within a transaction of the caller. */
 export class Upkeep {
@@ -23,7 +25,7 @@ export class Upkeep {
     this.#index = index;
   }
 
-  addLease(lease: Lease, blob: Blob): void {
+  addLease(lease: Lease, blob: Blob): boolean {
     const { operation_id, source_sha256, source_size_bytes, expires_at } = lease;
     const held = this.#statements.get(
       'select source_sha256 from leases where operation_id = ?',
@@ -40,6 +42,7 @@ export class Upkeep {
       source_size_bytes,
       expires_at,
     );
+    return held !== undefined;
   }
 
   expireLease(operationId: string): string[] {
@@ -80,12 +83,18 @@ export class Upkeep {
       limit,
     );
     const events = this.#statements.all(
-      `delete from events where created_at < ? and seq in
-         (select seq from events order by seq limit ?) returning 1`,
+      `delete from events where created_at < ?
+         and (created_at < ? or seq <= (select value from settings where name = 'published_events'))
+         and seq in (select seq from events order by seq limit ?) returning 1`,
       now - EVENT_KEPT_MS,
+      now - UNPUBLISHED_KEPT_MS,
       limit,
     );
     return answers.length + events.length;
+  }
+
+  eventsPublished(place: number): void {
+    this.#statements.run(`update settings set value = ? where name = 'published_events'`, place);
   }
 
   forgetBlob(sha256: string, now: number): boolean {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseRanges, partHeads } from '../../src/image-service/delivery/ranges.ts';
+import { parseRanges, partHeads } from '../../src/http/ranges.ts';
 
 const SIZE = 100;
 

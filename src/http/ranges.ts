@@ -1,4 +1,4 @@
-import type { ByteRange } from '../../contract/storage.ts';
+import type { ByteRange } from '../contract/storage.ts';
 
 /** More ranges than a reader of images has use for; further ones get the whole (RFC 9110, 14.2). */
 const RANGES_MAX = 8;

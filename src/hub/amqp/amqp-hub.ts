@@ -1,0 +1,279 @@
+import { randomUUID } from 'node:crypto';
+import { type AMQPError, type Channel, Connection } from 'rabbitmq-client';
+import { ServiceError } from '../../contract/errors.ts';
+import { PREFETCH_MAX_REQUESTS } from '../../contract/limits.ts';
+import { EXCHANGE, REQUEST, REQUEST_QUEUE, RESPONSE } from '../../contract/messages.ts';
+import {
+  type Hub,
+  HubLostError,
+  type Message,
+  type Received,
+  type Reception,
+  type Settlement,
+} from '../hub.ts';
+import { KeptChannel } from './kept-channel.ts';
+import { envelopeOf, receivedOf } from './properties.ts';
+import {
+  declareEvents,
+  declareExchange,
+  declareReplies,
+  declareRequests,
+  LOCK_QUEUE,
+} from './topology.ts';
+
+/** A peer that is silent for four half heartbeats is gone: health is true within five seconds. */
+const HEARTBEAT_SECONDS = 2;
+/** How long another service may keep the lock before this one gives up: it may be dying. */
+const LOCK_WAIT_MS = 3 * HEARTBEAT_SECONDS * 1000;
+const CONNECT_MAX_MS = 5_000;
+const RECONNECT_MIN_MS = 100;
+const RECONNECT_MAX_MS = 1_000;
+/** Fewer frames for pages of images; what the broker takes by default. */
+const FRAME_MAX_BYTES = 131_072;
+
+type Log = {
+  info(message: string): void;
+  warn(data: object, message: string): void;
+};
+
+type Options = {
+  /** `amqp:` or `amqps:`, with user, password and virtual host. */
+  url: string;
+  /** `image_service` or `storage_service` */
+  appId: string;
+  log: Log;
+};
+
+/**
+ * The Message Hub over RabbitMQ. What is sent has a connection of its own: a broker short of memory
+ * stops reading from those that publish, and acknowledgements must not wait behind that.
+ */
+export class AmqpHub implements Hub {
+  readonly replyQueue: string;
+  readonly #options: Options;
+  readonly #sending: Connection;
+  readonly #receiving: Connection;
+  readonly #publisher: KeptChannel;
+  readonly #receptions = new Set<KeptChannel>();
+  readonly #listeners = new Set<() => void>();
+  /** Ids of messages that came back: no queue took them. */
+  readonly #returned = new Set<string>();
+  #faulty = false;
+
+  constructor(options: Options) {
+    const { appId } = options;
+    this.#options = options;
+    this.replyQueue = `${appId}.replies.${randomUUID()}`;
+    this.#sending = this.#connection('sends');
+    this.#receiving = this.#connection('receives');
+    this.#publisher = new KeptChannel({
+      connection: this.#sending,
+      setUp: async (channel) => {
+        channel.on('basic.return', ({ messageId }) => this.#returned.add(messageId ?? ''));
+        await declareExchange(channel);
+        await channel.confirmSelect();
+      },
+      opened: () => this.#opened(),
+      failed: (error) => this.#failed(error),
+    });
+  }
+
+  get connected(): boolean {
+    return (
+      this.#sending.ready &&
+      this.#publisher.current !== undefined &&
+      [...this.#receptions].every(({ current }) => current !== undefined)
+    );
+  }
+
+  onReconnect(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async connect(signal: AbortSignal): Promise<void> {
+    await this.#publisher.whenReady(signal);
+    for (const reception of this.#receptions) await reception.whenReady(signal);
+  }
+
+  async sendRequest(message: Message): Promise<void> {
+    await this.#publish(message, { exchange: EXCHANGE, routingKey: REQUEST, mandatory: true });
+    if (!this.#returned.delete(message.message_id)) return;
+    const text = 'The storage service has not joined the message hub yet; try again shortly.';
+    throw new ServiceError('storage_unavailable', text);
+  }
+
+  async sendResponse(message: Message, queue: string | undefined): Promise<void> {
+    const toQueue = { exchange: '', routingKey: queue ?? '' };
+    const toAll = { exchange: EXCHANGE, routingKey: RESPONSE };
+    await this.#publish(message, queue === undefined ? toAll : toQueue);
+  }
+
+  async sendEvent(message: Message): Promise<void> {
+    await this.#publish(message, { exchange: EXCHANGE, routingKey: message.type });
+  }
+
+  receiveReplies(take: (message: Received) => void): Reception {
+    return this.#receive(async (channel) => {
+      await declareReplies(channel, this.replyQueue);
+      await channel.basicConsume({ queue: this.replyQueue, noAck: true }, (message) =>
+        take(receivedOf(message)),
+      );
+    });
+  }
+
+  receiveEvents(take: (message: Received) => void, missed: () => void): Reception {
+    const queue = `${this.#options.appId}.events.${randomUUID()}`;
+    const setUp = async (channel: Channel) => {
+      await declareEvents(channel, queue);
+      await channel.basicConsume({ queue, noAck: true }, (message) => take(receivedOf(message)));
+    };
+    return this.#receive(setUp, { opened: missed });
+  }
+
+  receiveRequests(
+    take: (message: Received) => Promise<Settlement>,
+    refused: (error: Error) => void,
+  ): Reception {
+    const running = new Set<Promise<void>>();
+    let consumerTag = '';
+    const setUp = async (channel: Channel) => {
+      await channel.queueDeclare({ queue: LOCK_QUEUE, exclusive: true });
+      await declareRequests(channel);
+      await channel.basicQos({ prefetchCount: PREFETCH_MAX_REQUESTS });
+      const consumed = await channel.basicConsume({ queue: REQUEST_QUEUE }, (message) => {
+        const work = settle(channel, message.deliveryTag, take(receivedOf(message)));
+        running.add(work);
+        work.finally(() => running.delete(work));
+      });
+      consumerTag = consumed.consumerTag;
+    };
+    const finish = async (channel: Channel) => {
+      await channel.basicCancel({ consumerTag });
+      await Promise.allSettled(running);
+    };
+    let lockedSince: number | undefined;
+    const failed = (error: Error) => {
+      if ((error as AMQPError).code !== 'RESOURCE_LOCKED') return;
+      lockedSince ??= Date.now();
+      if (Date.now() - lockedSince < LOCK_WAIT_MS) return;
+      const message = `Another storage service takes the requests of this message hub (it holds the queue ${LOCK_QUEUE}). Stop that one, or use another virtual host.`;
+      refused(new Error(message, { cause: error }));
+    };
+    const opened = () => {
+      lockedSince = undefined;
+    };
+    return this.#receive(setUp, { finish, failed, opened });
+  }
+
+  async ping(signal: AbortSignal): Promise<void> {
+    const channel = await this.#publisher.whenReady(signal);
+    // Asks for nothing that would need a permission or change anything.
+    const answered = channel.basicQos({ prefetchCount: 0 });
+    const late = Promise.withResolvers<never>();
+    const abort = () => late.reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await Promise.race([answered, late.promise]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#receptions].map((reception) => reception.close()));
+    await this.#publisher.close();
+    await Promise.all([this.#receiving.close(), this.#sending.close()]);
+  }
+
+  #connection(what: string): Connection {
+    const { url, appId } = this.#options;
+    const connection = new Connection({
+      url,
+      connectionName: `${appId} ${what}`,
+      heartbeat: HEARTBEAT_SECONDS,
+      connectionTimeout: CONNECT_MAX_MS,
+      acquireTimeout: CONNECT_MAX_MS,
+      retryLow: RECONNECT_MIN_MS,
+      retryHigh: RECONNECT_MAX_MS,
+      frameMax: FRAME_MAX_BYTES,
+    });
+    connection.on('error', (error) => this.#failed(error));
+    connection.on('connection.blocked', (reason) => {
+      this.#options.log.warn({ reason }, 'The message hub takes no messages for now');
+    });
+    connection.on('connection.unblocked', () => this.#opened());
+    return connection;
+  }
+
+  #receive(
+    setUp: (channel: Channel) => Promise<void>,
+    hooks: {
+      finish?(channel: Channel): Promise<void>;
+      failed?(error: Error): void;
+      opened?(): void;
+    } = {},
+  ): Reception {
+    const kept = new KeptChannel({
+      connection: this.#receiving,
+      setUp,
+      opened: () => {
+        hooks.opened?.();
+        this.#opened();
+      },
+      failed: (error) => {
+        hooks.failed?.(error);
+        this.#failed(error);
+      },
+    });
+    this.#receptions.add(kept);
+    const close = async () => {
+      this.#receptions.delete(kept);
+      await kept.close(hooks.finish);
+    };
+    return { close };
+  }
+
+  async #publish(
+    message: Message,
+    to: { exchange: string; routingKey: string; mandatory?: boolean },
+  ): Promise<void> {
+    const channel = this.#sending.ready ? this.#publisher.current : undefined;
+    if (!channel) throw new HubLostError();
+    try {
+      const envelope = { ...envelopeOf(message, this.#options.appId), ...to };
+      await channel.basicPublish(envelope, Buffer.from(message.body));
+    } catch (error) {
+      this.#returned.delete(message.message_id);
+      if ((error as AMQPError).code !== 'NACK') throw new HubLostError(error);
+      const text = 'The storage service has too many requests waiting; try again shortly.';
+      throw new ServiceError('overloaded', text, { cause: error });
+    }
+  }
+
+  #opened(): void {
+    if (!this.connected) return;
+    if (this.#faulty) this.#options.log.info('The message hub is there again');
+    this.#faulty = false;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Logged once for each time that it is away, and without the address: that holds a password. */
+  #failed(error: Error): void {
+    if (this.#faulty) return;
+    this.#faulty = true;
+    this.#options.log.warn({ err: error }, 'The message hub is away; reconnecting');
+  }
+}
+
+/** A request that was settled on a channel that is gone by now comes again. */
+async function settle(
+  channel: Channel,
+  deliveryTag: number,
+  taken: Promise<Settlement>,
+): Promise<void> {
+  const settlement = await taken.catch((): Settlement => 'dead');
+  if (!channel.active) return;
+  if (settlement === 'done') channel.basicAck({ deliveryTag });
+  else channel.basicNack({ deliveryTag, requeue: false });
+}

@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Channel, Connection } from 'rabbitmq-client';
+
+/** Between two attempts; a broker that comes back is found within moments and not flooded. */
+const RETRY_MS = 200;
+
+type Parts = {
+  connection: Connection;
+  /** Declares and consumes; throws when that cannot be done now. */
+  setUp(channel: Channel): Promise<void>;
+  opened?(): void;
+  /** Told of what went wrong, and again at each attempt. */
+  failed(error: Error): void;
+};
+
+/**
+ * A channel that is opened and set up anew whenever it ends: with its connection, by the broker's
+ * refusal, or because the broker cancelled its consumer.
+ */
+export class KeptChannel {
+  readonly #parts: Parts;
+  readonly #stop = new AbortController();
+  #current: Channel | undefined;
+  #ready = Promise.withResolvers<Channel>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#ready.promise.catch(() => {});
+    this.#keep();
+  }
+
+  /** Set up and open; undefined while it is not. */
+  get current(): Channel | undefined {
+    return this.#current?.active ? this.#current : undefined;
+  }
+
+  /** The channel, at the latest when there is one again. */
+  async whenReady(signal: AbortSignal): Promise<Channel> {
+    const now = this.current;
+    if (now) return now;
+    signal.throwIfAborted();
+    const aborted = Promise.withResolvers<never>();
+    const abort = () => aborted.reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await Promise.race([this.#ready.promise, aborted.promise]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /**
+   * `finish` runs while the channel is still open. A channel that is just being opened ends with
+   * its connection.
+   */
+  async close(finish?: (channel: Channel) => Promise<void>): Promise<void> {
+    const { current } = this;
+    this.#stop.abort();
+    if (current) {
+      await finish?.(current);
+      await current.close();
+    }
+    this.#ready.reject(new Error('The channel is closed.'));
+  }
+
+  async #keep(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await this.#hold();
+      } catch (error) {
+        if (!signal.aborted) this.#parts.failed(error as Error);
+      }
+      await sleep(RETRY_MS, undefined, { signal, ref: false }).catch(() => {});
+    }
+  }
+
+  /** One channel, from its opening to its end. */
+  async #hold(): Promise<void> {
+    const channel = await this.#parts.connection.acquire({ emitErrorsFromChannel: true });
+    const ended = Promise.withResolvers<void>();
+    channel.once('close', () => ended.resolve());
+    channel.on('error', (error) => this.#parts.failed(error));
+    channel.once('basic.cancel', () => void channel.close());
+    try {
+      await this.#parts.setUp(channel);
+      if (this.#stop.signal.aborted) return;
+      this.#current = channel;
+      this.#ready.resolve(channel);
+      this.#parts.opened?.();
+      await ended.promise;
+    } finally {
+      if (this.#current === channel) {
+        this.#current = undefined;
+        this.#ready = Promise.withResolvers();
+        this.#ready.promise.catch(() => {});
+      }
+      await channel.close();
+    }
+  }
+}

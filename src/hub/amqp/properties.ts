@@ -1,0 +1,59 @@
+import type { AsyncMessage, Envelope } from 'rabbitmq-client';
+import { EVENT_VERSION } from '../../contract/messages.ts';
+import type { Message, Received } from '../hub.ts';
+
+/** A message as AMQP properties and back, by docs/message-hub.md. */
+
+/** As much as RabbitMQ 4 takes at most; nothing that we are sent is as large. */
+const BODY_MAX_BYTES = 16 * 1024 * 1024;
+
+export function envelopeOf(message: Message, appId: string): Envelope {
+  const { reply_to, in_reply_to, request_id, traceparent, expires_in_ms } = message;
+  return {
+    contentType: 'application/json',
+    messageId: message.message_id,
+    correlationId: message.correlation_id,
+    type: message.type,
+    appId,
+    // Whole seconds, as AMQP has them.
+    timestamp: Math.floor(message.timestamp / 1000),
+    durable: true,
+    ...(reply_to !== undefined && { replyTo: reply_to }),
+    ...(expires_in_ms !== undefined && { expiration: String(Math.ceil(expires_in_ms)) }),
+    headers: {
+      event_type: message.type,
+      event_version: EVENT_VERSION,
+      ...(in_reply_to !== undefined && { in_reply_to }),
+      ...(request_id !== undefined && { request_id }),
+      ...(traceparent !== undefined && { traceparent }),
+    },
+  };
+}
+
+export function receivedOf(message: AsyncMessage): Received {
+  const headers = (message.headers ?? {}) as Record<string, unknown>;
+  return {
+    message_id: message.messageId,
+    correlation_id: message.correlationId,
+    reply_to: message.replyTo,
+    in_reply_to: text(headers.in_reply_to),
+    request_id: text(headers.request_id),
+    traceparent: text(headers.traceparent),
+    body: jsonOf(message.body),
+  };
+}
+
+/** The client library has parsed what says that it is JSON; what says nothing is tried. */
+function jsonOf(body: unknown): unknown {
+  if (!Buffer.isBuffer(body) && typeof body !== 'string') return body;
+  if (body.length > BODY_MAX_BYTES) return undefined;
+  try {
+    return JSON.parse(body.toString());
+  } catch {
+    return undefined;
+  }
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}

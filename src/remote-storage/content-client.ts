@@ -1,0 +1,184 @@
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { Readable } from 'node:stream';
+import { chunkReceived } from '../chunk-garbage.ts';
+import { ERROR_CODES, type ErrorCode, ServiceError } from '../contract/errors.ts';
+import { isSha256 } from '../contract/image.ts';
+import type { ByteRange, Call, Content, WriteCall } from '../contract/storage.ts';
+
+/** Answers that are no content: an acknowledgement or an error. */
+const ANSWER_MAX_BYTES = 64 * 1024;
+/** Of one service to the storage; further ones wait. */
+const CONNECTIONS_MAX = 256;
+const IDLE_MAX_MS = 4_000;
+
+export type Put = {
+  sha256: string;
+  size_bytes: number;
+  media_type: string;
+  width: number;
+  height: number;
+  repeated: boolean;
+};
+
+type Sending = { method: string; path: string; headers?: Record<string, string>; call: Call };
+
+/** The content endpoint of the Storage Service, asked: docs/message-hub.md, Content. */
+export class ContentClient {
+  readonly #base: URL;
+  readonly #token: string | null;
+  readonly #agent: http.Agent;
+
+  /** `base` may have a path, which is kept. */
+  constructor(base: string, token: string | null) {
+    this.#base = new URL(base.endsWith('/') ? base : `${base}/`);
+    this.#token = token;
+    const { Agent } = this.#base.protocol === 'https:' ? https : http;
+    // The server closes idle connections after longer: a request never meets one that it just closed.
+    this.#agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MAX_MS });
+  }
+
+  /** Throws what `Storage.acceptContent` does. */
+  async put(
+    bytes: AsyncIterable<Uint8Array>,
+    sha256: string | undefined,
+    call: WriteCall,
+  ): Promise<Put> {
+    const headers: Record<string, string> = { 'content-type': 'application/octet-stream' };
+    if (sha256 !== undefined) {
+      const digest = Buffer.from(sha256, 'hex').toString('base64');
+      headers['content-digest'] = `sha-256=:${digest}:`;
+    }
+    const path = `content/uploads/${call.operationId}`;
+    const response = await this.#send({ method: 'PUT', path, headers, call }, bytes);
+    const answer = await jsonOf(response);
+    if (response.statusCode !== 200 && response.statusCode !== 201) throw refusal(answer);
+    return { ...(answer as Omit<Put, 'repeated'>), repeated: response.statusCode === 200 };
+  }
+
+  async discard(call: WriteCall): Promise<void> {
+    const path = `content/uploads/${call.operationId}`;
+    const response = await this.#send({ method: 'DELETE', path, call });
+    if (response.statusCode !== 204) throw refusal(await jsonOf(response));
+    response.resume();
+  }
+
+  /** Throws what `Storage.getContent` does. */
+  async get(sha256: string, range: ByteRange | null, call: Call): Promise<Content> {
+    if (!isSha256(sha256)) {
+      throw new ServiceError('not_found', 'There is no content with this hash.');
+    }
+    const headers: Record<string, string> = range
+      ? { range: `bytes=${range.first}-${range.last}` }
+      : {};
+    const path = `content/${sha256}`;
+    const response = await this.#send({ method: 'GET', path, headers, call });
+    if (response.statusCode !== 200 && response.statusCode !== 206) {
+      throw refusal(await jsonOf(response));
+    }
+    const whole = /\/(\d+)$/.exec(response.headers['content-range'] ?? '')?.[1];
+    return {
+      sha256,
+      media_type: response.headers['content-type'] ?? 'application/octet-stream',
+      size_bytes: Number(whole ?? response.headers['content-length']),
+      bytes: response,
+    };
+  }
+
+  /** What the service says of its state. */
+  async health(call: Call): Promise<unknown> {
+    return jsonOf(await this.#send({ method: 'GET', path: 'health', call }));
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #send(
+    { method, path, headers, call }: Sending,
+    body?: AsyncIterable<Uint8Array>,
+  ): Promise<http.IncomingMessage> {
+    const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
+    const request = (this.#base.protocol === 'https:' ? https : http).request({
+      agent: this.#agent,
+      method,
+      hostname: this.#base.hostname.replace(/^\[|\]$/g, ''),
+      port: this.#base.port,
+      path: this.#base.pathname + path,
+      headers: {
+        ...headers,
+        'x-request-id': call.requestId,
+        ...(this.#token && { authorization: `Bearer ${this.#token}` }),
+      },
+      signal: AbortSignal.any([
+        call.signal,
+        AbortSignal.timeout(Math.max(0, call.deadline - Date.now())),
+      ]),
+    });
+    let failed: unknown;
+    request.on('response', resolve);
+    request.on('error', (error) => {
+      if (call.signal.aborted) reject(call.signal.reason);
+      else if (failed !== undefined) reject(failed);
+      else if (Date.now() >= call.deadline) reject(late(error));
+      else reject(away(error));
+    });
+    if (!body) {
+      request.end();
+      return promise;
+    }
+    const source = Readable.from(body, { objectMode: false });
+    // The sender's fault is told as it is; a fault of the connection shows at the request.
+    source.on('error', (error) => {
+      failed = error;
+      request.destroy();
+    });
+    // An answer before the end of the body is a refusal: nothing more is sent.
+    request.on('response', () => source.destroy());
+    request.on('close', () => source.destroy());
+    source.on('data', (chunk: Buffer) => chunkReceived(chunk.length));
+    source.pipe(request);
+    return promise;
+  }
+}
+
+async function jsonOf(response: http.IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > ANSWER_MAX_BYTES) throw new Error('The answer is too large.');
+      chunks.push(chunk);
+    }
+    return JSON.parse(Buffer.concat(chunks).toString());
+  } catch (error) {
+    throw away(error);
+  }
+}
+
+/** The error that a problem document tells; anything else is a storage that does not work. */
+function refusal(problem: unknown): ServiceError {
+  const { code, detail, errors } = (problem ?? {}) as Record<string, unknown>;
+  if (!ERROR_CODES.includes(code as ErrorCode) || typeof detail !== 'string') {
+    return away(new Error(`The storage service answered ${JSON.stringify(problem)}.`));
+  }
+  const known = code as ErrorCode;
+  // A token that is wrong is nothing that a client could mend.
+  if (known === 'request_forbidden') return away(new Error(detail));
+  return ServiceError.fromData({
+    code: known,
+    message: detail,
+    ...(Array.isArray(errors) && { errors }),
+  });
+}
+
+function away(cause: unknown): ServiceError {
+  const message = 'The storage service is away; try again shortly.';
+  return new ServiceError('storage_unavailable', message, { cause });
+}
+
+function late(cause: unknown): ServiceError {
+  const message = 'The storage did not answer in time. Try again.';
+  return new ServiceError('deadline_exceeded', message, { cause });
+}

@@ -1,0 +1,68 @@
+import { Compile } from 'typebox/compile';
+import { EventData } from '../contract/messages.ts';
+import { IMAGE_EVENTS, type ImageEvent, type ImageEvents } from '../contract/storage.ts';
+import type { Hub, Received, Reception } from '../hub/hub.ts';
+import { bodyOf } from './body.ts';
+import type { Count } from './count.ts';
+
+/** An event is news for a day: whoever hears of it later reads anew. */
+const EVENT_TTL_MS = 24 * 60 * 60 * 1000;
+
+/** Sends an event; the same one has the same message id each time. Throws what the hub does. */
+export async function sendEvent(
+  hub: Hub,
+  sourceId: string,
+  { event, created_at }: { event: ImageEvent; created_at: number },
+): Promise<void> {
+  const { message_id, event_type: type, data } = event;
+  const about = { type, sourceId, correlationId: message_id, now: created_at, ttlMs: EVENT_TTL_MS };
+  await hub.sendEvent({
+    type,
+    message_id,
+    correlation_id: message_id,
+    timestamp: created_at,
+    body: bodyOf(about, data),
+  });
+}
+
+const eventData = Compile(EventData);
+
+/** Changes that other processes announce. */
+export class RemoteEvents implements ImageEvents {
+  readonly #listeners = new Map<(event: ImageEvent) => void, () => void>();
+  readonly #count: Count;
+  readonly #reception: Reception;
+
+  constructor(hub: Hub, count: Count) {
+    this.#count = count;
+    this.#reception = hub.receiveEvents(
+      (message) => this.#take(message),
+      () => {
+        for (const missed of this.#listeners.values()) missed();
+      },
+    );
+  }
+
+  subscribe(listener: (event: ImageEvent) => void, missed: () => void = () => {}): () => void {
+    this.#listeners.set(listener, missed);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): Promise<void> {
+    return this.#reception.close();
+  }
+
+  #take({ body, message_id }: Received): void {
+    const { metadata, data } = (body ?? {}) as {
+      metadata?: { event_type?: unknown };
+      data?: unknown;
+    };
+    const event_type = IMAGE_EVENTS.find((type) => type === metadata?.event_type);
+    if (!event_type || message_id === undefined || !eventData.Check(data)) {
+      this.#count('malformed', 'other');
+      return;
+    }
+    this.#count('received', event_type);
+    for (const listener of this.#listeners.keys()) listener({ message_id, event_type, data });
+  }
+}

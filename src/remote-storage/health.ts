@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto';
+import type { Storage } from '../contract/storage.ts';
+import type { Hub } from '../hub/hub.ts';
+import type { ContentClient } from './content-client.ts';
+
+/** A part that has not answered by then does not work. */
+const PROBE_MAX_MS = 2_000;
+
+type State = { status: 'healthy' | 'unhealthy'; latency_ms: number };
+
+/** Connected, and a round trip in time. */
+export async function hubHealth(hub: Hub): Promise<State> {
+  return timed(async (signal) => {
+    if (!hub.connected) throw new Error('The message hub is away.');
+    await hub.ping(signal);
+  });
+}
+
+/** What a Storage Service says of its state. */
+export async function storageHealth(contents: ContentClient): Promise<State> {
+  return timed(async (signal) => {
+    const call = { requestId: randomUUID(), deadline: Date.now() + PROBE_MAX_MS, signal };
+    const { status } = ((await contents.health(call)) ?? {}) as { status?: unknown };
+    if (status !== 'healthy' && status !== 'ready') throw new Error('The storage is unhealthy.');
+  });
+}
+
+/** The health of a Storage Service: its state decides; the hub is told beside it. */
+export async function stateHealth(storage: Storage, hub: Hub, version: string) {
+  const [state, message_hub] = await Promise.all([
+    timed(async (signal) => {
+      await storage.ping({ requestId: randomUUID(), deadline: Date.now() + PROBE_MAX_MS, signal });
+    }),
+    hubHealth(hub),
+  ]);
+  const healthy = state.status === 'healthy';
+  const dependencies = { message_hub, storage: state };
+  return { healthy, body: { status: state.status, version, dependencies } };
+}
+
+async function timed(look: (signal: AbortSignal) => Promise<void>): Promise<State> {
+  const started = performance.now();
+  const status = await look(AbortSignal.timeout(PROBE_MAX_MS)).then(
+    () => 'healthy' as const,
+    () => 'unhealthy' as const,
+  );
+  const latency_ms = Math.round((performance.now() - started) * 100) / 100;
+  return { status, latency_ms };
+}

@@ -1,0 +1,179 @@
+import { randomUUID } from 'node:crypto';
+import { check } from '../contract/check.ts';
+import { type ErrorData, ServiceError, toServiceError } from '../contract/errors.ts';
+import { CLOCKS_DIFFER_MAX_MS } from '../contract/limits.ts';
+import {
+  type Body,
+  DEAD_LETTER_QUEUE,
+  Metadata,
+  REQUEST,
+  REQUEST_QUEUE,
+  RESPONSE,
+  Request,
+  type Response,
+} from '../contract/messages.ts';
+import type { Storage } from '../contract/storage.ts';
+import type { Hub, Message, Received, Reception, Settlement } from '../hub/hub.ts';
+import { bodyOf } from './body.ts';
+import type { Count } from './count.ts';
+import { carryOut } from './operations.ts';
+import { sending } from './sending.ts';
+
+/** An answer that nobody can have any more is not worth the wait for the hub. */
+const ANSWER_MIN_MS = 1_000;
+/** How long a response means anything to whoever listens to all of them. */
+const RESPONSE_TTL_MS = 60_000;
+
+type Log = {
+  info(data: object, message: string): void;
+  warn(data: object, message: string): void;
+  error(data: object, message: string): void;
+};
+
+type Parts = { hub: Hub; storage: Storage; sourceId: string; log: Log; count: Count };
+
+/**
+ * Answers requests with what a Storage does. In this order: the change is durable, the answer
+ * confirmed, the request acknowledged; a death in between has the request delivered again, and the
+ * Storage gives the answer that it kept.
+ */
+export class Responder {
+  readonly #parts: Parts;
+  readonly #stop = new AbortController();
+  readonly #requests: Reception;
+
+  /** `refused`: another service takes the requests; this one never will. */
+  constructor(parts: Parts, refused: (error: Error) => void) {
+    this.#parts = parts;
+    this.#requests = parts.hub.receiveRequests((message) => this.#settle(message), refused);
+  }
+
+  /** Answers what was received. */
+  async close(): Promise<void> {
+    await this.#requests.close();
+    this.#stop.abort(new Error('The service is stopped.'));
+  }
+
+  async #settle(message: Received): Promise<Settlement> {
+    const { count, log } = this.#parts;
+    const { reply_to } = message;
+    if (reply_to === REQUEST_QUEUE || reply_to === DEAD_LETTER_QUEUE) {
+      count('dead', REQUEST);
+      log.warn({ reply_to }, 'A request wanted its answer in a queue of this service');
+      return 'dead';
+    }
+    const { response, deadline } = await this.#answer(message);
+    if (!response.operation_id && reply_to === undefined) {
+      count('dead', REQUEST);
+      return 'dead';
+    }
+    await this.#respond(message, response, deadline);
+    return 'done';
+  }
+
+  async #answer(message: Received): Promise<{ response: Response; deadline: number }> {
+    const { count, log, storage } = this.#parts;
+    const started = performance.now();
+    const operationId = idIn(message);
+    let deadline = Date.now() + ANSWER_MIN_MS;
+    try {
+      const { metadata, data } = parsed(message.body);
+      // The operation may begin, and begin to commit, until then.
+      deadline = Date.parse(metadata.timestamp) + metadata.ttl * 1000 + CLOCKS_DIFFER_MAX_MS;
+      count('received', REQUEST);
+      requireTime(deadline);
+      const call = {
+        requestId: message.request_id ?? randomUUID(),
+        deadline,
+        signal: AbortSignal.any([AbortSignal.timeout(deadline - Date.now()), this.#stop.signal]),
+        operationId: data.operation_id.toLowerCase(),
+      };
+      const success = await carryOut(storage, data.operation, data.data, call);
+      const facts = { operation: data.operation, ...logged(message, started), outcome: 'success' };
+      log.info(facts, 'storage operation');
+      return {
+        response: { operation_id: data.operation_id, status: 'success', ...success },
+        deadline,
+      };
+    } catch (thrown) {
+      const error = toServiceError(thrown);
+      const facts = { ...logged(message, started), outcome: error.code };
+      if (error.code === 'internal')
+        log.error({ ...facts, err: error }, 'storage operation failed');
+      else log.info(facts, 'storage operation');
+      if (error.code === 'deadline_exceeded') count('expired', REQUEST);
+      return { response: refusal(operationId, error.toData()), deadline };
+    }
+  }
+
+  /** Until the hub has it, or nobody awaits it any more: who repeats the request gets it then. */
+  async #respond(message: Received, response: Response, deadline: number): Promise<void> {
+    const { hub, count, sourceId } = this.#parts;
+    const now = Date.now();
+    const correlationId = message.correlation_id ?? response.operation_id ?? randomUUID();
+    const answer: Message = {
+      type: RESPONSE,
+      message_id: randomUUID(),
+      correlation_id: correlationId,
+      timestamp: now,
+      body: bodyOf(
+        { type: RESPONSE, sourceId, correlationId, now, ttlMs: RESPONSE_TTL_MS },
+        response,
+      ),
+      ...(message.message_id !== undefined && { in_reply_to: message.message_id }),
+      ...(message.request_id !== undefined && { request_id: message.request_id }),
+      ...(message.traceparent !== undefined && { traceparent: message.traceparent }),
+    };
+    const until = AbortSignal.timeout(Math.max(ANSWER_MIN_MS, deadline - now));
+    const signal = AbortSignal.any([until, this.#stop.signal]);
+    await sending(hub, signal, () => hub.sendResponse(answer, message.reply_to));
+    count('sent', RESPONSE);
+  }
+}
+
+function parsed(body: unknown): Body<Request> {
+  if (typeof body !== 'object' || body === null) {
+    const message = 'The message must be JSON: { "metadata": { … }, "data": { … } }.';
+    throw new ServiceError('invalid_request', message);
+  }
+  const { metadata, data } = body as Partial<Body>;
+  const request = check(Request, data) as unknown as Request;
+  const sent = check(Metadata, knownOf(metadata));
+  if (Number.isNaN(Date.parse(sent.timestamp))) {
+    const message =
+      'metadata.timestamp must be a time by RFC 3339, such as 2026-01-31T18:00:00.000Z.';
+    throw new ServiceError('invalid_request', message);
+  }
+  return { metadata: sent, data: request };
+}
+
+/** Others may say more of their messages than we read. */
+function knownOf(metadata: unknown): unknown {
+  if (typeof metadata !== 'object' || metadata === null) return metadata;
+  const known = Object.entries(metadata).filter(([name]) => name in Metadata.properties);
+  return Object.fromEntries(known);
+}
+
+function requireTime(deadline: number): void {
+  if (Date.now() < deadline) return;
+  const message = 'The request came after its deadline (timestamp + ttl) and was not carried out.';
+  throw new ServiceError('deadline_exceeded', message);
+}
+
+/** What a message that is wrong elsewhere says of its operation. */
+function idIn({ body, correlation_id }: Received): string | null {
+  const data = (body as Partial<Body<Partial<Request>>> | null | undefined)?.data;
+  return typeof data?.operation_id === 'string' ? data.operation_id : (correlation_id ?? null);
+}
+
+function refusal(operation_id: string | null, { code, message, ...details }: ErrorData): Response {
+  return { operation_id, status: 'error', code, message, details };
+}
+
+function logged(message: Received, started: number) {
+  return {
+    request_id: message.request_id,
+    operation_id: idIn(message),
+    duration_ms: Math.round((performance.now() - started) * 100) / 100,
+  };
+}
