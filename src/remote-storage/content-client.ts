@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { chunkReceived } from '../chunk-garbage.ts';
 import { ERROR_CODES, type ErrorCode, ServiceError } from '../contract/errors.ts';
 import { isSha256 } from '../contract/image.ts';
+import { CONTENT_MAX_BYTES } from '../contract/limits.ts';
 import type { ByteRange, Call, Content, WriteCall } from '../contract/storage.ts';
 
 /** Answers that are no content: an acknowledgement or an error. */
@@ -127,7 +128,7 @@ export class ContentClient {
       request.end();
       return promise;
     }
-    const source = Readable.from(body, { objectMode: false });
+    const source = Readable.from(limited(body), { objectMode: false });
     // The sender's fault is told as it is; a fault of the connection shows at the request.
     source.on('error', (error) => {
       failed = error;
@@ -136,9 +137,22 @@ export class ContentClient {
     // An answer before the end of the body is a refusal: nothing more is sent.
     request.on('response', () => source.destroy());
     request.on('close', () => source.destroy());
-    source.on('data', (chunk: Buffer) => chunkReceived(chunk.length));
     source.pipe(request);
     return promise;
+  }
+}
+
+/** Cut here, and not only where it arrives: buffers on the way hold megabytes. */
+async function* limited(chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  let size = 0;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    if (size > CONTENT_MAX_BYTES) {
+      const message = `The content must be up to ${CONTENT_MAX_BYTES} bytes.`;
+      throw new ServiceError('content_too_large', message);
+    }
+    chunkReceived(chunk.length);
+    yield chunk;
   }
 }
 

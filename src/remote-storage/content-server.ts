@@ -15,6 +15,7 @@ import { drain } from '../http/drain.ts';
 import { answerSocketError, asServiceError, PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { lengthOf, parseRanges } from '../http/ranges.ts';
 import { statusOf } from '../http/status.ts';
+import { release } from './release.ts';
 
 /** An upload at its slowest, and the time to inspect and keep it. */
 const UPLOAD_MAX_MS = 120_000 + WRITE_DEADLINE_MS;
@@ -139,18 +140,17 @@ function contents(scope: FastifyInstance, storage: Storage): void {
     const { range, 'if-range': ifRange } = request.headers;
     const honoured = request.method === 'GET' && (ifRange === undefined || ifRange === etag);
     const ranges = parseRanges(honoured ? range : undefined, size);
-    if (ranges === 'whole' || ranges.length > 1) {
-      if (request.method === 'GET')
-        return reply.send(Readable.from(whole.bytes, { objectMode: false }));
-      await whole.bytes[Symbol.asyncIterator]().return?.();
-      return reply.send();
-    }
-    await whole.bytes[Symbol.asyncIterator]().return?.();
     if (ranges === 'unsatisfiable') {
+      await release(whole);
       reply.removeHeader('content-length').header('content-range', `bytes */${size}`);
       const message = `The content has ${size} bytes; ask for a range within them.`;
       throw new ServiceError('range_not_satisfiable', message);
     }
+    if (request.method === 'GET' && (ranges === 'whole' || ranges.length > 1)) {
+      return reply.send(Readable.from(whole.bytes, { objectMode: false }));
+    }
+    await release(whole);
+    if (ranges === 'whole') return reply.send();
     const [part] = ranges as [(typeof ranges)[0]];
     const { bytes } = await storage.getContent(sha256, part, call);
     return reply

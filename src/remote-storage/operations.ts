@@ -9,6 +9,7 @@ import {
   WireContent,
 } from '../contract/messages.ts';
 import type { ContentClaim, Outcome, Storage, WriteCall } from '../contract/storage.ts';
+import { release } from './release.ts';
 
 /** What a success of an operation carries. */
 type Success = { data: object; replayed?: true; created?: true };
@@ -107,13 +108,14 @@ async function foundContent(
   sha256: string,
   call: WriteCall,
 ): Promise<FoundContent> {
-  const { bytes, size_bytes, media_type } = await storage.getContent(sha256, null, call);
+  const content = await storage.getContent(sha256, null, call);
+  const { size_bytes, media_type } = content;
   const found = { sha256, size_bytes, media_type };
   if (size_bytes > MESSAGE_CONTENT_MAX_BYTES) {
     // Opened only to know that it is there.
-    await bytes[Symbol.asyncIterator]().return?.();
+    await release(content);
     return { ...found, url: `content/${sha256}` };
   }
-  const whole = Buffer.concat(await Array.fromAsync(bytes));
+  const whole = Buffer.concat(await Array.fromAsync(content.bytes));
   return { ...found, data: whole.toString('base64') };
 }

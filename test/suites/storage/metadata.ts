@@ -9,6 +9,7 @@ import type {
   Storage,
 } from '../../../src/contract/storage.ts';
 
+import { eventually } from '../../services/data-folder.ts';
 import { drive, fieldsOf, png, writeCall } from './drive.ts';
 
 /** What is said of images and themes. */
@@ -131,14 +132,15 @@ export function storageMetadata(opened: () => Storage & ImageEvents): void {
     await opened().updateImage({ image_id: id, patch: { name: 'New' } }, writeCall());
     await opened().deleteImage({ image_id: id }, writeCall());
     await opened().restoreImage({ image_id: id }, writeCall());
+    const mine = () => heard.filter(({ data }) => data.image_id === id);
+    await eventually(() => assert.equal(mine().length, 4));
     end();
     await opened().deleteImage({ image_id: id }, writeCall());
-    const mine = heard.filter(({ data }) => data.image_id === id);
     assert.deepEqual(
-      mine.map(({ event_type, data }) => `${event_type} ${data.version}`),
+      mine().map(({ event_type, data }) => `${event_type} ${data.version}`),
       ['image.created 1', 'image.updated 2', 'image.deleted 3', 'image.restored 4'],
     );
-    assert.equal(new Set(mine.map(({ message_id }) => message_id)).size, 4);
+    assert.equal(new Set(mine().map(({ message_id }) => message_id)).size, 4);
   });
 
   test('it answers that it works', async () => {
