@@ -38,8 +38,10 @@ export async function startStorageService(
   await using closing = new AsyncDisposableStack();
   const failure = Promise.withResolvers<Error>();
   const count = countInLog(log);
-  const { store, catalog, close } = await openEmbeddedStore(config, version, log);
+  const { store, catalog, sweeper, close } = await openEmbeddedStore(config, version, log);
   closing.defer(close);
+  // Not the bytes that wait for their image: who sent them to the process before may still claim them.
+  await sweeper.sweepNow();
   const hub = new AmqpHub({ url: config.messageHubUrl, appId: SOURCE_ID, log });
   closing.defer(() => hub.close());
   const outbox = new Outbox({

@@ -83,6 +83,11 @@ export class Sweeper {
     });
   }
 
+  /** A round at once; a failure is logged, and the next round repeats it. */
+  sweepNow(): Promise<void> {
+    return this.#round(() => this.sweep());
+  }
+
   /** Removes blobs that only an expired lease kept. How many. */
   async releaseExpired(now = Date.now()): Promise<number> {
     let removed = 0;

@@ -19,6 +19,8 @@ import { createLog } from '../../src/telemetry/log.ts';
 
 type Joined = AsyncDisposable & {
   storage: RemoteStorage & ImageEvents;
+  /** Of the content endpoint. */
+  url: string;
   /** What was counted, `what eventType`. */
   counted: string[];
 };
@@ -68,6 +70,7 @@ export async function joinStorage(hubOf: (appId: string) => Hub, token: string |
   const opened = closing.move();
   return {
     storage: Object.assign(remote, { subscribe }),
+    url,
     counted,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   } satisfies Joined;

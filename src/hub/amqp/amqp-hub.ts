@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type AMQPError, type Channel, Connection } from 'rabbitmq-client';
 import { ServiceError } from '../../contract/errors.ts';
 import { PREFETCH_MAX_REQUESTS } from '../../contract/limits.ts';
@@ -28,6 +29,9 @@ const LOCK_WAIT_MS = 3 * HEARTBEAT_SECONDS * 1000;
 const CONNECT_MAX_MS = 5_000;
 const RECONNECT_MIN_MS = 100;
 const RECONNECT_MAX_MS = 1_000;
+/** A broker that confirms so late is no better than away. */
+const CONFIRM_MAX_MS = 10_000;
+const PING_MAX_MS = 2_000;
 /** Fewer frames for pages of images; what the broker takes by default. */
 const FRAME_MAX_BYTES = 131_072;
 
@@ -98,6 +102,8 @@ export class AmqpHub implements Hub {
 
   async sendRequest(message: Message): Promise<void> {
     await this.#publish(message, { exchange: EXCHANGE, routingKey: REQUEST, mandatory: true });
+    // The library tells of a message that came back a turn after its confirmation.
+    await nextTurn();
     if (!this.#returned.delete(message.message_id)) return;
     const text = 'The storage service has not joined the message hub yet; try again shortly.';
     throw new ServiceError('storage_unavailable', text);
@@ -169,15 +175,7 @@ export class AmqpHub implements Hub {
   async ping(signal: AbortSignal): Promise<void> {
     const channel = await this.#publisher.whenReady(signal);
     // Asks for nothing that would need a permission or change anything.
-    const answered = channel.basicQos({ prefetchCount: 0 });
-    const late = Promise.withResolvers<never>();
-    const abort = () => late.reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      await Promise.race([answered, late.promise]);
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
+    await inTime(channel.basicQos({ prefetchCount: 0 }), PING_MAX_MS);
   }
 
   async close(): Promise<void> {
@@ -242,7 +240,8 @@ export class AmqpHub implements Hub {
     if (!channel) throw new HubLostError();
     try {
       const envelope = { ...envelopeOf(message, this.#options.appId), ...to };
-      await channel.basicPublish(envelope, Buffer.from(message.body));
+      const confirmed = channel.basicPublish(envelope, Buffer.from(message.body));
+      await inTime(confirmed, CONFIRM_MAX_MS);
     } catch (error) {
       this.#returned.delete(message.message_id);
       if ((error as AMQPError).code !== 'NACK') throw new HubLostError(error);
@@ -262,7 +261,20 @@ export class AmqpHub implements Hub {
   #failed(error: Error): void {
     if (this.#faulty) return;
     this.#faulty = true;
-    this.#options.log.warn({ err: error }, 'The message hub is away; reconnecting');
+    this.#options.log.warn({ err: error }, 'The message hub cannot be used; trying again');
+  }
+}
+
+async function inTime<T>(promise: Promise<T>, maxMs: number): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error(`The message hub did not answer within ${maxMs} ms.`)),
+    maxMs,
+  );
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

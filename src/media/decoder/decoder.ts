@@ -40,7 +40,8 @@ function asServiceError(error: unknown): ServiceError {
 
 process.on('message', async (ask: Ask) => {
   const reply = await answer(ask);
-  if (process.connected) process.send?.(reply);
+  // A parent that dies meanwhile needs no answer, and this process no stack on its way out.
+  if (process.connected) process.send?.(reply, undefined, undefined, () => {});
 });
 // At once: a usual exit would wait for the decodes that run.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
