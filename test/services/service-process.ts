@@ -15,9 +15,9 @@ export class ServiceProcess {
   readonly #ready = Promise.withResolvers<string>();
   #stderr = '';
 
-  constructor(dataDir: string, env: Environment = {}) {
+  constructor(dataDir: string, env: Environment = {}, command = 'bin/all-in-one.ts') {
     const { PATH, NODE_COMPILE_CACHE } = process.env;
-    this.#child = spawn(process.execPath, ['bin/all-in-one.ts'], {
+    this.#child = spawn(process.execPath, [command], {
       cwd: ROOT,
       env: { PATH, NODE_COMPILE_CACHE, DATA_DIR: dataDir, PORT: '0', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -45,6 +45,15 @@ export class ServiceProcess {
   /** What it wrote for people when it could not start. */
   get stderr(): string {
     return this.#stderr;
+  }
+
+  /** SIGSTOP: alive to whoever holds a connection, and silent. */
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
   }
 
   /** SIGKILL, and the end of it. */
