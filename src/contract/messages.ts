@@ -20,8 +20,9 @@ export const REQUEST = 'storage.request';
 export const RESPONSE = 'storage.response';
 export const EVENT_VERSION = '1';
 
-/** Where requests wait, and where those end that cannot be answered; both are no one's reply queue. */
+/** Where requests wait. Queues of that name, and those below it, are no one's reply queue. */
 export const REQUEST_QUEUE = 'storage_service';
+/** Where those end that cannot be answered. */
 export const DEAD_LETTER_EXCHANGE = 'dnd_events.dead';
 export const DEAD_LETTER_QUEUE = 'storage_service.dead';
 

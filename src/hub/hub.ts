@@ -83,8 +83,8 @@ export interface Hub {
   /** Events since now; `missed` is called when some may have been lost. */
   receiveEvents(take: (message: Received) => void, missed: () => void): Reception;
 
-  /** One round trip. Throws when there is no answer by the signal. */
-  ping(signal: AbortSignal): Promise<void>;
+  /** One round trip. Throws when it is not connected, or there is no answer within two seconds. */
+  ping(): Promise<void>;
 
   close(): Promise<void>;
 }

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { ServiceError } from '../contract/errors.ts';
-import { PREFETCH_MAX_REQUESTS } from '../contract/limits.ts';
 import {
   type Hub,
   HubLostError,
@@ -9,127 +8,36 @@ import {
   type Reception,
   type Settlement,
 } from './hub.ts';
+import {
+  type Carry,
+  type Connection,
+  MemoryQueue,
+  type Receiver,
+  receivedOf,
+} from './memory-queue.ts';
 
-/** One step of a message on its way. */
-export type Passage = {
-  step: 'send' | 'confirm' | 'deliver' | 'settle' | 'reply' | 'event';
-  /** Steps of one lane keep their order. */
-  lane: string;
-  message: Message | Received;
-  /** Its connection is gone: the step may come to pass or not. */
-  lost(): boolean;
-  run(): void;
-  /** Instead of `run`, of a confirmation: it comes too late for its sender. */
-  miss?(): void;
-};
-
-/** Decides when a step comes to pass, and whether it does at all. */
-export type Carry = (passage: Passage) => void;
+type Consumer = (message: Received) => void;
 
 const atOnce: Carry = ({ run }) => queueMicrotask(run);
-/** What comes back so often kills its consumers, and ends. */
-const DELIVERIES_MAX = 20;
-
-type Request = { message: Received; expiresAt: number; deliveries: number };
-type Connection = { lost: boolean };
-type Consumer = (message: Received) => void;
-type Receiver = {
-  lane: string;
-  connection: Connection;
-  take(message: Received): Promise<Settlement>;
-  refused(error: Error): void;
-  unsettled: Set<Request>;
-  running: Set<Promise<void>>;
-  state: 'open' | 'closing' | 'closed';
-  gone: PromiseWithResolvers<void>;
-};
 
 /** A broker in memory, for tests and the simulation: the promises of RabbitMQ, and no more. */
 export class MemoryBroker {
   readonly carry: Carry;
-  /** Requests that wait; like the dead ones they survive every hub. */
-  readonly requests: Request[] = [];
-  readonly dead: Received[] = [];
+  readonly queue: MemoryQueue;
   /** By the queue that awaits them. */
   readonly replies = new Map<string, Consumer>();
   /** Answers that named no queue. */
   readonly responses: Received[] = [];
   readonly events = new Set<Consumer>();
-  #receiver: Receiver | undefined;
 
   constructor(carry: Carry = atOnce) {
     this.carry = carry;
+    this.queue = new MemoryQueue(carry);
   }
 
   hub(appId: string): MemoryHub {
     return new MemoryHub(this, appId);
   }
-
-  /** False when no queue takes it: the first receiver declares that. */
-  takeRequest(message: Message): boolean {
-    if (!this.#receiver) return false;
-    const expiresAt = Date.now() + (message.expires_in_ms ?? Number.POSITIVE_INFINITY);
-    this.requests.push({ message: receivedOf(message), expiresAt, deliveries: 0 });
-    this.#deliver();
-    return true;
-  }
-
-  receive(receiver: Receiver): void {
-    if (this.#receiver && this.#receiver.state !== 'closed') {
-      receiver.state = 'closed';
-      receiver.refused(new Error('Another storage service takes the requests of this hub.'));
-      return;
-    }
-    this.#receiver = receiver;
-    this.#deliver();
-  }
-
-  /** What was not settled comes again, first. */
-  release(receiver: Receiver): void {
-    receiver.state = 'closed';
-    receiver.gone.resolve();
-    this.requests.unshift(...receiver.unsettled);
-    receiver.unsettled.clear();
-  }
-
-  #deliver(): void {
-    const receiver = this.#receiver;
-    while (receiver?.state === 'open' && receiver.unsettled.size < PREFETCH_MAX_REQUESTS) {
-      const request = this.requests.shift();
-      if (!request) return;
-      if (Date.now() >= request.expiresAt || request.deliveries >= DELIVERIES_MAX) {
-        this.dead.push(request.message);
-        continue;
-      }
-      request.deliveries += 1;
-      receiver.unsettled.add(request);
-      const run = () => {
-        if (receiver.state === 'open') this.#hand(receiver, request);
-      };
-      this.carry({ ...passageOf(receiver, request), step: 'deliver', run });
-    }
-  }
-
-  #hand(receiver: Receiver, request: Request): void {
-    const settled = Promise.withResolvers<void>();
-    receiver.running.add(settled.promise);
-    const settle = (settlement: Settlement) => {
-      receiver.running.delete(settled.promise);
-      settled.resolve();
-      if (!receiver.unsettled.delete(request)) return;
-      if (settlement === 'dead') this.dead.push(request.message);
-      this.#deliver();
-    };
-    const taken = receiver.take({ ...request.message }).catch((): Settlement => 'dead');
-    taken.then((settlement) => {
-      const run = () => settle(settlement);
-      this.carry({ ...passageOf(receiver, request), step: 'settle', run });
-    });
-  }
-}
-
-function passageOf({ lane, connection }: Receiver, { message }: Request) {
-  return { lane, message, lost: () => connection.lost };
 }
 
 type Reopened = Reception & { enter(): void; leave(): void };
@@ -179,7 +87,7 @@ export class MemoryHub implements Hub {
 
   sendRequest(message: Message): Promise<void> {
     return this.#send(message, () => {
-      if (this.#broker.takeRequest(message)) return undefined;
+      if (this.#broker.queue.take(message)) return undefined;
       const text = 'The storage service has not joined the message hub yet; try again shortly.';
       return new ServiceError('storage_unavailable', text);
     });
@@ -189,12 +97,14 @@ export class MemoryHub implements Hub {
     return this.#send(message, () => {
       if (queue === undefined) this.#broker.responses.push(receivedOf(message));
       else this.#broker.replies.get(queue)?.(receivedOf(message));
+      return undefined;
     });
   }
 
   sendEvent(message: Message): Promise<void> {
     return this.#send(message, () => {
       for (const take of this.#broker.events) take(receivedOf(message));
+      return undefined;
     });
   }
 
@@ -223,10 +133,10 @@ export class MemoryHub implements Hub {
           state: 'open',
           gone: Promise.withResolvers(),
         };
-        this.#broker.receive(receiver);
+        this.#broker.queue.receive(receiver);
       },
       () => {
-        if (receiver) this.#broker.release(receiver);
+        if (receiver) this.#broker.queue.release(receiver);
       },
       async () => {
         if (receiver?.state !== 'open') return;
@@ -281,7 +191,7 @@ export class MemoryHub implements Hub {
   }
 
   /** `arrive` at the broker may be told that the message came back. */
-  #send(message: Message, arrive: () => ServiceError | undefined | void): Promise<void> {
+  #send(message: Message, arrive: () => ServiceError | undefined): Promise<void> {
     const connection = this.#sending;
     if (connection.lost) return Promise.reject(new HubLostError());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -290,8 +200,8 @@ export class MemoryHub implements Hub {
       if (this.#unconfirmed.delete(fail)) how();
     };
     this.#unconfirmed.add(fail);
-    const passage = { lane: this.#name, message, lost: () => connection.lost };
-    const confirm = (returned: ServiceError | undefined | void) =>
+    const passage = { lane: this.#name, message, connection };
+    const confirm = (returned: ServiceError | undefined) =>
       this.#broker.carry({
         ...passage,
         step: 'confirm',
@@ -306,13 +216,12 @@ export class MemoryHub implements Hub {
   /** Of a queue that ends with the connection. */
   #consumer(step: 'reply' | 'event', take: (message: Received) => void) {
     const connection = this.#receiving;
-    const lost = () => connection.lost;
     const lane = `${this.#name} ${step}`;
     return (message: Received) => {
       const run = () => {
-        if (!lost()) take(message);
+        if (!connection.lost) take(message);
       };
-      this.#broker.carry({ step, lane, message, lost, run });
+      this.#broker.carry({ step, lane, message, connection, run });
     };
   }
 
@@ -330,10 +239,4 @@ export class MemoryHub implements Hub {
     if (!this.#receiving.lost) enter();
     return reception;
   }
-}
-
-function receivedOf(message: Message): Received {
-  const { message_id, correlation_id, reply_to, in_reply_to, request_id, traceparent } = message;
-  const body: unknown = JSON.parse(message.body);
-  return { message_id, correlation_id, reply_to, in_reply_to, request_id, traceparent, body };
 }

@@ -18,6 +18,7 @@ import { idOf, sendProblem } from './problem.ts';
 import { type BrowserGuard, createBrowserGuard } from './request/browser-guard.ts';
 import { keepQueryText } from './request/query.ts';
 import { UploadGate } from './request/upload.ts';
+import { asyncapiRoutes } from './routes/asyncapi.ts';
 import { contentRoutes } from './routes/content.ts';
 import { describeRoutes, docsRoutes } from './routes/docs.ts';
 import { type HealthDependencies, healthRoutes } from './routes/health.ts';
@@ -120,6 +121,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   await server.register(themesRoutes, { storage });
   await server.register(healthRoutes, deps);
   await server.register(docsRoutes);
+  await server.register(asyncapiRoutes, deps);
   return server;
 }
 

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { check } from '../contract/check.ts';
-import { ServiceError } from '../contract/errors.ts';
+import { invalid, ServiceError } from '../contract/errors.ts';
 import { MESSAGE_CONTENT_MAX_BYTES } from '../contract/limits.ts';
 import {
   type FoundContent,
@@ -35,10 +35,10 @@ const CALLS = {
     const { image_id } = check(OPERATIONS.get_image.data, data);
     return { data: await storage.getImage(image_id, call) };
   },
-  async update_image(storage, data: { patch: unknown }, call) {
-    const { patch, ...target } = data;
-    const { image_id, whole = false, if_version } = check(UpdateTarget, target);
-    const change = { image_id, patch: (patch ?? {}) as never, whole };
+  async update_image(storage, { patch, ...data }: { patch: unknown }, call) {
+    const { image_id, whole = false, if_version } = check(UpdateTarget, data);
+    if (patch === undefined) throw invalid([{ field: 'patch', message: 'is required' }]);
+    const change = { image_id, patch: patch as never, whole };
     const condition = if_version === undefined ? {} : { if_version };
     return outcome(await storage.updateImage({ ...change, ...condition }, call));
   },
@@ -90,8 +90,7 @@ function outcome({ value, replayed }: Outcome<object>): Success {
 
 function claimOf(content: unknown): ContentClaim {
   if (content === undefined) {
-    const errors = [{ field: 'content', message: 'is required: { sha256, size_bytes, … }' }];
-    throw new ServiceError('invalid_request', 'content is required.', { errors });
+    throw invalid([{ field: 'content', message: 'is required: { sha256, size_bytes, … }' }]);
   }
   const { data, ...claim } = check(WireContent, content);
   if (data === undefined) return claim;

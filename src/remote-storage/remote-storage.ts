@@ -19,15 +19,16 @@ import type { ContentClient } from './content-client.ts';
 import type { Requester } from './requester.ts';
 import { SharedReads } from './shared-reads.ts';
 
+type Contents = Pick<ContentClient, 'put' | 'discard' | 'get'>;
 type Target = { image_id: string; if_version?: number };
 
 /** The Storage of another process: commands over the hub, bytes beside it over HTTP. */
 export class RemoteStorage implements Storage {
   readonly #requester: Requester;
-  readonly #contents: ContentClient;
+  readonly #contents: Contents;
   readonly #reads = new SharedReads();
 
-  constructor(requester: Requester, contents: ContentClient) {
+  constructor(requester: Requester, contents: Contents) {
     this.#requester = requester;
     this.#contents = contents;
   }

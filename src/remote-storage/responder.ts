@@ -4,7 +4,6 @@ import { type ErrorData, ServiceError, toServiceError } from '../contract/errors
 import { CLOCKS_DIFFER_MAX_MS } from '../contract/limits.ts';
 import {
   type Body,
-  DEAD_LETTER_QUEUE,
   Metadata,
   REQUEST,
   REQUEST_QUEUE,
@@ -23,6 +22,10 @@ import { sending } from './sending.ts';
 const ANSWER_MIN_MS = 1_000;
 /** How long a response means anything to whoever listens to all of them. */
 const RESPONSE_TTL_MS = 60_000;
+/** Timers count whole milliseconds, and not many: a deadline later than this is this one. */
+const DEADLINE_MAX_MS = 24 * 60 * 60 * 1000;
+/** `Date.parse` takes more, and a time without its zone for one of this host. */
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
 
 type Log = {
   info(data: object, message: string): void;
@@ -57,7 +60,7 @@ export class Responder {
   async #settle(message: Received): Promise<Settlement> {
     const { count, log } = this.#parts;
     const { reply_to } = message;
-    if (reply_to === REQUEST_QUEUE || reply_to === DEAD_LETTER_QUEUE) {
+    if (reply_to?.split('.', 1)[0] === REQUEST_QUEUE) {
       count('dead', REQUEST);
       log.warn({ reply_to }, 'A request wanted its answer in a queue of this service');
       return 'dead';
@@ -79,13 +82,16 @@ export class Responder {
     try {
       const { metadata, data } = parsed(message.body);
       // The operation may begin, and begin to commit, until then.
-      deadline = Date.parse(metadata.timestamp) + metadata.ttl * 1000 + CLOCKS_DIFFER_MAX_MS;
+      deadline = deadlineOf(metadata);
       count('received', REQUEST);
       requireTime(deadline);
       const call = {
         requestId: message.request_id ?? randomUUID(),
         deadline,
-        signal: AbortSignal.any([AbortSignal.timeout(deadline - Date.now()), this.#stop.signal]),
+        signal: AbortSignal.any([
+          AbortSignal.timeout(Math.max(0, deadline - Date.now())),
+          this.#stop.signal,
+        ]),
         operationId: data.operation_id.toLowerCase(),
       };
       const success = await carryOut(storage, data.operation, data.data, call);
@@ -139,9 +145,9 @@ function parsed(body: unknown): Body<Request> {
   const { metadata, data } = body as Partial<Body>;
   const request = check(Request, data) as unknown as Request;
   const sent = check(Metadata, knownOf(metadata));
-  if (Number.isNaN(Date.parse(sent.timestamp))) {
+  if (!TIME.test(sent.timestamp) || Number.isNaN(Date.parse(sent.timestamp))) {
     const message =
-      'metadata.timestamp must be a time by RFC 3339, such as 2026-01-31T18:00:00.000Z.';
+      'metadata.timestamp must be a time by RFC 3339 with its zone, such as 2026-01-31T18:00:00.000Z.';
     throw new ServiceError('invalid_request', message);
   }
   return { metadata: sent, data: request };
@@ -152,6 +158,11 @@ function knownOf(metadata: unknown): unknown {
   if (typeof metadata !== 'object' || metadata === null) return metadata;
   const known = Object.entries(metadata).filter(([name]) => name in Metadata.properties);
   return Object.fromEntries(known);
+}
+
+function deadlineOf({ timestamp, ttl }: Metadata): number {
+  const deadline = Date.parse(timestamp) + ttl * 1000 + CLOCKS_DIFFER_MAX_MS;
+  return Math.min(Math.ceil(deadline), Date.now() + DEADLINE_MAX_MS);
 }
 
 function requireTime(deadline: number): void {

@@ -42,7 +42,7 @@ type Parts = {
   version: string;
   catalog: Catalog;
   blobs: BlobStore;
-  intake: Intake;
+  intake: Pick<Intake, 'take'>;
   sweeper: Sweeper;
   /** By SHA-256: holds off the sweeper between a blob's check or write and its row. */
   locks: KeyedLock;

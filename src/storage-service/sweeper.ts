@@ -23,7 +23,7 @@ type Parts = {
   catalog: Catalog;
   blobs: BlobStore;
   /** Absent: what uploads left behind is none of this process' business. */
-  intake?: Intake;
+  intake?: Pick<Intake, 'recover'>;
   /** The Store's. */
   locks: KeyedLock;
   log: Log;

@@ -96,8 +96,18 @@ export class AmqpHub implements Hub {
   }
 
   async connect(signal: AbortSignal): Promise<void> {
-    await this.#publisher.whenReady(signal);
-    for (const reception of this.#receptions) await reception.whenReady(signal);
+    signal.throwIfAborted();
+    if (this.connected) return;
+    const there = Promise.withResolvers<void>();
+    const end = this.onReconnect(there.resolve);
+    const abort = () => there.reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await there.promise;
+    } finally {
+      signal.removeEventListener('abort', abort);
+      end();
+    }
   }
 
   async sendRequest(message: Message): Promise<void> {
@@ -172,8 +182,9 @@ export class AmqpHub implements Hub {
     return this.#receive(setUp, { finish, failed, opened });
   }
 
-  async ping(signal: AbortSignal): Promise<void> {
-    const channel = await this.#publisher.whenReady(signal);
+  async ping(): Promise<void> {
+    const channel = this.connected ? this.#publisher.current : undefined;
+    if (!channel) throw new HubLostError();
     // Asks for nothing that would need a permission or change anything.
     await inTime(channel.basicQos({ prefetchCount: 0 }), PING_MAX_MS);
   }
@@ -198,6 +209,7 @@ export class AmqpHub implements Hub {
     });
     connection.on('error', (error) => this.#failed(error));
     connection.on('connection.blocked', (reason) => {
+      this.#faulty = true;
       this.#options.log.warn({ reason }, 'The message hub takes no messages for now');
     });
     connection.on('connection.unblocked', () => this.#opened());

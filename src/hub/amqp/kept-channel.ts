@@ -21,32 +21,15 @@ export class KeptChannel {
   readonly #parts: Parts;
   readonly #stop = new AbortController();
   #current: Channel | undefined;
-  #ready = Promise.withResolvers<Channel>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#ready.promise.catch(() => {});
     this.#keep();
   }
 
   /** Set up and open; undefined while it is not. */
   get current(): Channel | undefined {
     return this.#current?.active ? this.#current : undefined;
-  }
-
-  /** The channel, at the latest when there is one again. */
-  async whenReady(signal: AbortSignal): Promise<Channel> {
-    const now = this.current;
-    if (now) return now;
-    signal.throwIfAborted();
-    const aborted = Promise.withResolvers<never>();
-    const abort = () => aborted.reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      return await Promise.race([this.#ready.promise, aborted.promise]);
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
   }
 
   /**
@@ -60,7 +43,6 @@ export class KeptChannel {
       await finish?.(current);
       await current.close();
     }
-    this.#ready.reject(new Error('The channel is closed.'));
   }
 
   async #keep(): Promise<void> {
@@ -86,15 +68,10 @@ export class KeptChannel {
       await this.#parts.setUp(channel);
       if (this.#stop.signal.aborted) return;
       this.#current = channel;
-      this.#ready.resolve(channel);
       this.#parts.opened?.();
       await ended.promise;
     } finally {
-      if (this.#current === channel) {
-        this.#current = undefined;
-        this.#ready = Promise.withResolvers();
-        this.#ready.promise.catch(() => {});
-      }
+      if (this.#current === channel) this.#current = undefined;
       await channel.close();
     }
   }

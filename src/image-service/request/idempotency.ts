@@ -21,8 +21,12 @@ export function operationIdOf(request: FastifyRequest): string {
   return v5(JSON.stringify([request.owner, request.method, path, key]), NAMESPACE);
 }
 
-/** The value of an outcome; a kept answer says that it is one. */
+/**
+ * The value of an outcome; a kept answer says that it is one. Without a key nobody repeated the
+ * request: then storage was asked twice because an answer was lost on its way.
+ */
 export function answerOnce<T>(reply: FastifyReply, outcome: Outcome<T>): T {
-  if (outcome.replayed) reply.header('idempotent-replayed', 'true');
+  const repeatable = reply.request.headers['idempotency-key'] !== undefined;
+  if (outcome.replayed && repeatable) reply.header('idempotent-replayed', 'true');
   return outcome.value;
 }

@@ -9,7 +9,9 @@ const DESCRIPTION = `Takes in, keeps, organises, finds and delivers portraits, t
 private ones included, can be read and changed by whoever reaches this service. \`owner\` is always null.
 
 Every error is RFC 9457 \`application/problem+json\` with a stable \`code\`. \
-Any write may carry an \`Idempotency-Key\`, which makes repeating it harmless.`;
+Any write may carry an \`Idempotency-Key\`, which makes repeating it harmless.
+
+Other services ask the same over the message hub: [/asyncapi.json](/asyncapi.json) describes its messages.`;
 
 /** Swagger UI sets styles from its script, and draws its icons from data: addresses. */
 const PAGE_POLICY = [
