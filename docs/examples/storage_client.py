@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from uuid import uuid4
 
 import aio_pika
-from aio_pika.exceptions import AMQPError, DeliveryError, PublishError
+from aio_pika.exceptions import DeliveryError, PublishError
 
 EXCHANGE = "dnd_events"
 MESSAGE_CONTENT_MAX_BYTES = 256 * 1024
@@ -52,8 +52,10 @@ class StorageClient:
         self._waiting = {}
 
     async def __aenter__(self):
-        self._connection = await aio_pika.connect_robust(self._hub_url, heartbeat=2)
-        # Without it, a request that no queue takes would be lost in silence.
+        # aio-pika takes these from the query of the address alone.
+        options = ("&" if "?" in self._hub_url else "?") + "heartbeat=2&reconnect_interval=1"
+        self._connection = await aio_pika.connect_robust(self._hub_url + options)
+        # Without on_return_raises, a request that no queue takes would be lost in silence.
         self._channel = await self._connection.channel(on_return_raises=True)
         self._exchange = await self._channel.declare_exchange(EXCHANGE, "topic", durable=True)
         replies = await self._channel.declare_queue(self._replies, exclusive=True, auto_delete=True)
@@ -67,27 +69,26 @@ class StorageClient:
         """The `data` of the answer. To repeat a write whose outcome is unknown, give its operation_id."""
         operation_id = operation_id or str(uuid4())
         message_id = str(uuid4())
+        request = {"operation": operation, "operation_id": operation_id, "data": data}
         sent_at = time.time()
         answer = asyncio.get_running_loop().create_future()
         self._waiting[message_id] = answer
         try:
             while (left := sent_at + within - time.time()) > 0:
+                message = self._request(message_id, request, sent_at, within, left)
                 try:
-                    request = {"operation": operation, "operation_id": operation_id, "data": data}
-                    message = self._request(message_id, request, sent_at, within, left)
                     publishing = self._exchange.publish(message, "storage.request", mandatory=True)
-                    await asyncio.wait_for(publishing, left)
+                    await asyncio.wait_for(publishing, min(left, ASK_AGAIN_SECONDS))
                 except PublishError as returned:
                     why = "The storage service has not joined the hub yet."
                     raise StorageError("storage_unavailable", why) from returned
                 except DeliveryError as refused:
                     raise StorageError("overloaded", "Too many requests wait.") from refused
-                except (AMQPError, ConnectionError):
-                    # Away: the library connects again. The request may have arrived all the same.
+                except Exception:
+                    # Away, which the library says in many ways, or by silence; it connects again by
+                    # itself. The request may have arrived all the same.
                     await asyncio.sleep(min(left, AWAY_SECONDS))
                     continue
-                except TimeoutError:
-                    break
                 done, _ = await asyncio.wait([answer], timeout=min(left, ASK_AGAIN_SECONDS))
                 if done:
                     return answer.result()

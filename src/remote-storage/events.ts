@@ -12,14 +12,16 @@ const EVENT_TTL_MS = 24 * 60 * 60 * 1000;
 export async function sendEvent(
   hub: Hub,
   sourceId: string,
-  { event, created_at }: { event: ImageEvent; created_at: number },
+  recorded: { event: ImageEvent; created_at: number; operation_id: string | null },
 ): Promise<void> {
+  const { event, created_at, operation_id } = recorded;
   const { message_id, event_type: type, data } = event;
-  const about = { type, sourceId, correlationId: message_id, now: created_at, ttlMs: EVENT_TTL_MS };
+  const correlationId = operation_id ?? message_id;
+  const about = { type, sourceId, correlationId, now: created_at, ttlMs: EVENT_TTL_MS };
   await hub.sendEvent({
     type,
     message_id,
-    correlation_id: message_id,
+    correlation_id: correlationId,
     timestamp: created_at,
     body: bodyOf(about, data),
   });

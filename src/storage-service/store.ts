@@ -211,7 +211,7 @@ export class Store implements Storage, ImageEvents {
         return await catalog.addLease(lease, { sha256, size_bytes, ...facts }, call.deadline);
       } catch (error) {
         // Without a row nobody would look for the bytes; on a full disk they are in the way.
-        if (!known) await blobs.delete(sha256).catch(() => {});
+        if (!known && !mayHaveHappened(error)) await blobs.delete(sha256).catch(() => {});
         throw error;
       }
     });
@@ -263,6 +263,12 @@ function trimmedSynonyms(input: ThemeFields): ThemeFields {
 
 function requireImageId(imageId: string): void {
   if (!isImageId(imageId)) throw imageNotFound();
+}
+
+/** The row may be there, or come as soon as the disk works again: then it needs its bytes. */
+function mayHaveHappened(error: unknown): boolean {
+  const { code } = error as Partial<ServiceError>;
+  return code === 'outcome_unknown' || code === 'storage_unavailable';
 }
 
 /** The file name is no part of it: the same bytes and fields are the same request. */

@@ -12,6 +12,7 @@ import {
   type Reception,
   type Settlement,
 } from '../hub.ts';
+import { inTime } from './in-time.ts';
 import { KeptChannel } from './kept-channel.ts';
 import { envelopeOf, receivedOf } from './properties.ts';
 import {
@@ -274,19 +275,6 @@ export class AmqpHub implements Hub {
     if (this.#faulty) return;
     this.#faulty = true;
     this.#options.log.warn({ err: error }, 'The message hub cannot be used; trying again');
-  }
-}
-
-async function inTime<T>(promise: Promise<T>, maxMs: number): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new Error(`The message hub did not answer within ${maxMs} ms.`)),
-    maxMs,
-  );
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -39,11 +39,14 @@ export async function declareRequests(channel: Channel): Promise<void> {
       'x-max-length': DEAD_LETTERS_MAX,
     },
   });
-  await channel.queueBind({
-    exchange: DEAD_LETTER_EXCHANGE,
-    queue: DEAD_LETTER_QUEUE,
-    routingKey: REQUEST,
-  });
+  // A request keeps its routing key: the queue's name, when it was sent to the queue itself.
+  for (const routingKey of [REQUEST, REQUEST_QUEUE]) {
+    await channel.queueBind({
+      exchange: DEAD_LETTER_EXCHANGE,
+      queue: DEAD_LETTER_QUEUE,
+      routingKey,
+    });
+  }
   await channel.queueDeclare({
     queue: REQUEST_QUEUE,
     durable: true,

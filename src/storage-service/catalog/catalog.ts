@@ -58,7 +58,13 @@ export type Written = {
 };
 
 /** `place` rises with each event; `created_at` is in milliseconds since the epoch. */
-export type RecordedEvent = { place: number; event: ImageEvent; created_at: number };
+export type RecordedEvent = {
+  place: number;
+  event: ImageEvent;
+  created_at: number;
+  /** Of the change; null of one made by an older release. */
+  operation_id: string | null;
+};
 
 export type Usage = { images: number; blobs: number; bytes: number };
 

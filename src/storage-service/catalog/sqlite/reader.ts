@@ -36,13 +36,14 @@ export class Reader {
   }
 
   unpublishedEvents(limit: number): RecordedEvent[] {
-    const sql = `select seq as place, message_id, event_type, data, created_at from events
+    const sql = `select seq as place, message_id, event_type, data, created_at, operation_id
+      from events
       where seq > (select value from settings where name = 'published_events')
       order by seq limit ?`;
     return this.#statements.all(sql, limit).map((row) => {
-      const { place, message_id, event_type, data, created_at } = row;
+      const { place, message_id, event_type, data, created_at, operation_id } = row;
       const event = { message_id, event_type, data: JSON.parse(data as string) };
-      return { place, event, created_at } as RecordedEvent;
+      return { place, event, created_at, operation_id } as RecordedEvent;
     });
   }
 

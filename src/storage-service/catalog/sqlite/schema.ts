@@ -129,8 +129,12 @@ create trigger lease_ends after delete on leases when not old.claimed begin
 end;
 `;
 
-/** Up to where events are published; to a catalog that had no hub, none of them is news. */
+/**
+ * What made an event, and up to where events are published; to a catalog that had no hub, none of
+ * them is news.
+ */
 const VERSION_3 = `
+alter table events add column operation_id text;
 insert into settings select 'published_events', coalesce(max(seq), 0) from events;
 `;
 

@@ -74,7 +74,10 @@ export class Upkeep {
     return rows.length;
   }
 
-  /** Both are in order of time, so the oldest tell whether there is anything to forget. */
+  /**
+   * Both are in order of time, so the oldest tell whether there is anything to forget. The newest
+   * event stays: SQLite would give its place to the next one, which would then count as published.
+   */
   forget(now: number, limit: number): number {
     const answers = this.#statements.all(
       `delete from operations where expires_at < ? and seq in
@@ -85,6 +88,7 @@ export class Upkeep {
     const events = this.#statements.all(
       `delete from events where created_at < ?
          and (created_at < ? or seq <= (select value from settings where name = 'published_events'))
+         and seq < (select max(seq) from events)
          and seq in (select seq from events order by seq limit ?) returning 1`,
       now - EVENT_KEPT_MS,
       now - UNPUBLISHED_KEPT_MS,

@@ -113,7 +113,7 @@ export class Writer {
         this.#statements.run('delete from leases where operation_id = ?', operationId);
     }
     const answer = command.operation === 'delete_image' ? {} : (change?.image ?? current);
-    const event = change && this.#recordEvent(change, now.getTime());
+    const event = change && this.#recordEvent(change, now.getTime(), operationId);
     return { answer, replayed: false, ...(event && { event }) };
   }
 
@@ -182,17 +182,19 @@ export class Writer {
     this.#statements.run(sql, ...Object.values(row), seq);
   }
 
-  #recordEvent(change: Change, now: number): ImageEvent {
+  #recordEvent(change: Change, now: number, operationId: string): ImageEvent {
     const { image, event_type, changed } = change;
     const { id: image_id, version, theme, type } = image;
     const data = { image_id, version, theme, type, sha256: image.content.sha256, changed };
     const event: ImageEvent = { message_id: randomUUID(), event_type, data };
     this.#statements.run(
-      'insert into events (message_id, event_type, data, created_at) values (?, ?, ?, ?)',
+      `insert into events (message_id, event_type, data, created_at, operation_id)
+       values (?, ?, ?, ?, ?)`,
       event.message_id,
       event_type,
       JSON.stringify(data),
       now,
+      operationId,
     );
     return event;
   }
