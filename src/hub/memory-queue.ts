@@ -45,9 +45,14 @@ export class MemoryQueue {
     this.#carry = carry;
   }
 
-  /** False when no queue takes it: the first receiver declares that. */
+  /** By the first receiver; it stays. */
+  get declared(): boolean {
+    return this.#receiver !== undefined;
+  }
+
+  /** False when it is not declared. */
   take(message: Message): boolean {
-    if (!this.#receiver) return false;
+    if (!this.declared) return false;
     const expiresAt = Date.now() + (message.expires_in_ms ?? Number.POSITIVE_INFINITY);
     this.requests.push({ message: receivedOf(message), expiresAt, deliveries: 0 });
     this.#deliver();
