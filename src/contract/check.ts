@@ -21,7 +21,11 @@ function rulesOf(schema: TObject): Map<string, Rule> {
   return rules;
 }
 
-/** One sentence for each field that breaks the schema. */
+/** Whoever sends a hundred thousand wrong fields is not told of each. */
+const FAULTS_MAX = 20;
+const NAME_SHOWN_MAX_CHARACTERS = 100;
+
+/** One sentence for each field that breaks the schema, up to FAULTS_MAX. */
 export function faultsOf(schema: TObject, value: unknown): FieldError[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return [{ field: '', message: 'must be a JSON object' }];
@@ -29,9 +33,10 @@ export function faultsOf(schema: TObject, value: unknown): FieldError[] {
   const rules = rulesOf(schema);
   const faults: FieldError[] = [];
   for (const field of Object.keys(value)) {
+    if (faults.length === FAULTS_MAX) return faults;
     if (!rules.has(field)) {
       faults.push({
-        field,
+        field: field.slice(0, NAME_SHOWN_MAX_CHARACTERS),
         message: `is not known here; known are ${[...rules.keys()].join(', ')}`,
       });
     }

@@ -4,6 +4,7 @@ import { type ErrorData, ServiceError, toServiceError } from '../contract/errors
 import { CLOCKS_DIFFER_MAX_MS } from '../contract/limits.ts';
 import {
   type Body,
+  isOperationId,
   Metadata,
   REQUEST,
   REQUEST_QUEUE,
@@ -20,6 +21,9 @@ import { sending } from './sending.ts';
 
 /** An answer that nobody can have any more is not worth the wait for the hub. */
 const ANSWER_MIN_MS = 1_000;
+/** An answer that the hub drops the connection for, again and again, must not hold up all others. */
+const SENDS_MAX = 5;
+const ANSWER_MAX_MS = 30_000;
 /** How long a response means anything to whoever listens to all of them. */
 const RESPONSE_TTL_MS = 60_000;
 /** Timers count whole milliseconds, and not many: a deadline later than this is this one. */
@@ -70,8 +74,14 @@ export class Responder {
       count('dead', REQUEST);
       return 'dead';
     }
-    await this.#respond(message, response, deadline);
-    return 'done';
+    try {
+      await this.#respond(message, response, deadline);
+      return 'done';
+    } catch (error) {
+      count('dead', REQUEST);
+      log.warn({ ...logged(message, performance.now()), err: error }, 'An answer was not taken');
+      return 'dead';
+    }
   }
 
   async #answer(message: Received): Promise<{ response: Response; deadline: number }> {
@@ -130,9 +140,11 @@ export class Responder {
       ...(message.request_id !== undefined && { request_id: message.request_id }),
       ...(message.traceparent !== undefined && { traceparent: message.traceparent }),
     };
-    const until = AbortSignal.timeout(Math.max(ANSWER_MIN_MS, deadline - now));
+    const left = Math.min(ANSWER_MAX_MS, Math.max(ANSWER_MIN_MS, deadline - now));
+    const until = AbortSignal.timeout(left);
     const signal = AbortSignal.any([until, this.#stop.signal]);
-    await sending(hub, signal, () => hub.sendResponse(answer, message.reply_to));
+    const send = () => hub.sendResponse(answer, message.reply_to);
+    await sending(hub, signal, send, SENDS_MAX);
     count('sent', RESPONSE);
   }
 }
@@ -174,7 +186,8 @@ function requireTime(deadline: number): void {
 /** What a message that is wrong elsewhere says of its operation. */
 function idIn({ body, correlation_id }: Received): string | null {
   const data = (body as Partial<Body<Partial<Request>>> | null | undefined)?.data;
-  return typeof data?.operation_id === 'string' ? data.operation_id : (correlation_id ?? null);
+  const id = data?.operation_id;
+  return typeof id === 'string' && isOperationId(id) ? id : (correlation_id ?? null);
 }
 
 function refusal(operation_id: string | null, { code, message, ...details }: ErrorData): Response {

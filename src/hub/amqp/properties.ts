@@ -36,9 +36,9 @@ export function receivedOf(message: AsyncMessage): Received {
     message_id: message.messageId,
     correlation_id: message.correlationId,
     reply_to: message.replyTo,
-    in_reply_to: text(headers.in_reply_to),
-    request_id: text(headers.request_id),
-    traceparent: text(headers.traceparent),
+    in_reply_to: text(headers.in_reply_to, /^.{1,255}$/),
+    request_id: text(headers.request_id, /^[\w.-]{1,64}$/),
+    traceparent: text(headers.traceparent, /^[\da-f-]{55,128}$/),
     body: jsonOf(message.body),
   };
 }
@@ -54,6 +54,7 @@ function jsonOf(body: unknown): unknown {
   }
 }
 
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
+/** What a header is believed to be; anything else would come back in the answer, however long. */
+function text(value: unknown, form: RegExp): string | undefined {
+  return typeof value === 'string' && form.test(value) ? value : undefined;
 }

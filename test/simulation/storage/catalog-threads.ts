@@ -187,7 +187,7 @@ function readsOf(db: DatabaseSync): Partial<ReadCalls> {
 function writesOf(writer: Writer, upkeep: Upkeep, tidy: Tidy): Partial<WriteCalls> {
   return {
     execute: (command, operation) => writer.execute(command, operation),
-    addLease: (lease, blob) => upkeep.addLease(lease, blob),
+    addLease: (lease, blob, deadline) => upkeep.addLease(lease, blob, deadline),
     expireLease: (operationId) => upkeep.expireLease(operationId),
     expireUploadLeases: () => upkeep.expireUploadLeases(),
     purge: (deletedBefore, limit) => upkeep.purge(deletedBefore, limit),

@@ -44,7 +44,7 @@ export class SimulatedCatalog implements Catalog {
 
   async addLease(lease: Lease, blob: Blob, deadline: number): Promise<boolean> {
     this.#leased.delete(lease.operation_id);
-    const held = await this.#write<boolean>('addLease', [lease, blob], deadline);
+    const held = await this.#write<boolean>('addLease', [lease, blob, deadline], deadline);
     this.#leased.add(lease.operation_id);
     return held;
   }

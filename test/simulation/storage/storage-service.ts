@@ -75,6 +75,7 @@ export class StorageService {
     const { process, hub, store } = this;
     process.world.trace.say(process.name, 'starts');
     await this.sweeper.sweepNow();
+    if (process.dead) return;
     const log = this.#log;
     const sourceId = 'storage_service';
     const outbox = new Outbox({

@@ -65,7 +65,7 @@ export class SqliteCatalog implements Catalog {
   }
 
   addLease(lease: Lease, blob: Blob, deadline: number): Promise<boolean> {
-    return this.#write('addLease', [lease, blob], deadline);
+    return this.#write('addLease', [lease, blob, deadline], deadline);
   }
 
   expireLease(operationId: string): Promise<string[]> {

@@ -91,7 +91,7 @@ function serveWrites(db: DatabaseSync): void {
   const tidy = new Tidy(statements);
   const calls: WriteCalls = {
     execute: (command, operation) => writer.execute(command, operation),
-    addLease: (lease, blob) => upkeep.addLease(lease, blob),
+    addLease: (lease, blob, deadline) => upkeep.addLease(lease, blob, deadline),
     expireLease: (operationId) => upkeep.expireLease(operationId),
     expireUploadLeases: () => upkeep.expireUploadLeases(),
     purge: (deletedBefore, limit) => upkeep.purge(deletedBefore, limit),

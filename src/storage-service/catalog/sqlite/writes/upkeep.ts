@@ -25,7 +25,12 @@ export class Upkeep {
     this.#index = index;
   }
 
-  addLease(lease: Lease, blob: Blob): boolean {
+  /** Who gave up waiting must not find the row later: the bytes may be gone by then. */
+  addLease(lease: Lease, blob: Blob, deadline: number): boolean {
+    if (Date.now() > deadline) {
+      const message = 'The deadline passed before the bytes were taken; send them again.';
+      throw new ServiceError('deadline_exceeded', message);
+    }
     const { operation_id, source_sha256, source_size_bytes, expires_at } = lease;
     const held = this.#statements.get(
       'select source_sha256 from leases where operation_id = ?',
