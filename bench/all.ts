@@ -1,6 +1,7 @@
 import { answer } from './measure/question.ts';
 import { catalog } from './questions/catalog.ts';
 import { delivery } from './questions/delivery.ts';
+import { hub } from './questions/hub.ts';
 import { importing } from './questions/import.ts';
 import { memory } from './questions/memory.ts';
 import { start } from './questions/start.ts';
@@ -9,7 +10,7 @@ import { uploads } from './questions/uploads.ts';
 /**
  * How fast and how large the service is, a table for each question.
  *
- *   npm run bench                                  all questions, about 8 minutes; the first time
+ *   npm run bench                                  all questions, about 13 minutes; the first time
  *                                                  3 more, for a catalog of a million images
  *   npm run bench -- uploads catalog               those two
  *   npm run bench -- import --folder DIR           with images of your own
@@ -24,4 +25,4 @@ import { uploads } from './questions/uploads.ts';
  *
  * A new question is a file in bench/questions and a line here.
  */
-await answer([uploads, memory, catalog, delivery, start, importing]);
+await answer([uploads, memory, catalog, delivery, start, importing, hub]);

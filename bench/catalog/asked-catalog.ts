@@ -19,28 +19,39 @@ const LIST = '/api/v2/images';
 export type Instances = { urls: string[]; items: number };
 
 /** A service over a copy of a generated catalog, asked over one connection. */
-export class AskedCatalog implements AsyncDisposable {
+export class AskedCatalog<S extends Served = Served> implements AsyncDisposable {
   readonly images: number;
   /** The catalog file. */
   readonly path: string;
-  readonly #service: Served;
+  /** Which is asked. */
+  readonly service: S;
   readonly #client: HttpClient;
   readonly #random = randomFrom(3);
 
-  private constructor(images: number, path: string, service: Served, client: HttpClient) {
+  private constructor(images: number, path: string, service: S, client: HttpClient) {
     this.images = images;
     this.path = path;
-    this.#service = service;
+    this.service = service;
     this.#client = client;
   }
 
-  static async open(images: number, folder: string, run: Run): Promise<AskedCatalog> {
+  static open(images: number, folder: string, run: Run): Promise<AskedCatalog> {
+    return AskedCatalog.over(images, folder, run, (dataDir) => serveImages(dataDir, run));
+  }
+
+  /** The same of a service that `start` starts. */
+  static async over<S extends Served>(
+    images: number,
+    folder: string,
+    run: Run,
+    start: (dataDir: string) => Promise<S>,
+  ): Promise<AskedCatalog<S>> {
     const { catalog, path } = partsOf(join(folder, String(images)));
     await mkdir(path);
     const cached = cachedCatalog(images, run.progress);
     run.progress(`copying the catalog of ${images} images`);
     await copyFile(cached, catalog);
-    const service = await serveImages(path, run);
+    const service = await start(path);
     return new AskedCatalog(images, catalog, service, new HttpClient(1, run.signal));
   }
 
@@ -68,7 +79,7 @@ export class AskedCatalog implements AsyncDisposable {
   async ask(urls: readonly string[], count: number): Promise<number[]> {
     const times: number[] = [];
     for (let index = 0; index < count; index++) {
-      const url = `${this.#service.url}${urls[index % urls.length]}`;
+      const url = `${this.service.url}${urls[index % urls.length]}`;
       times.push((await this.#client.require(200, url)).ms);
     }
     return times;
@@ -89,14 +100,14 @@ export class AskedCatalog implements AsyncDisposable {
   async delete(count: number): Promise<void> {
     const { items } = await this.#page(`${LIST}?limit=${count}`);
     for (const { id } of items) {
-      const url = `${this.#service.url}${LIST}/${id}`;
+      const url = `${this.service.url}${LIST}/${id}`;
       await this.#client.require(204, url, { method: 'DELETE' });
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client[Symbol.dispose]();
-    await this.#service[Symbol.asyncDispose]();
+    await this.service[Symbol.asyncDispose]();
   }
 
   /** The address of the page that begins behind so many images. */
@@ -113,7 +124,7 @@ export class AskedCatalog implements AsyncDisposable {
   }
 
   async #page(url: string): Promise<ImagePage> {
-    const { body } = await this.#client.require(200, `${this.#service.url}${url}`);
+    const { body } = await this.#client.require(200, `${this.service.url}${url}`);
     return JSON.parse(body.toString()) as ImagePage;
   }
 }

@@ -48,7 +48,7 @@ function create(index: number, random: () => number, writer: Writer, upkeep: Upk
     source_size_bytes: 0,
     expires_at: Date.now() + 60_000,
   };
-  upkeep.addLease(lease, {
+  const blob = {
     sha256,
     size_bytes: 50_000 + Math.floor(random() * 100_000),
     media_type: random() < 0.8 ? 'image/png' : 'image/jpeg',
@@ -57,7 +57,8 @@ function create(index: number, random: () => number, writer: Writer, upkeep: Upk
     pages: 1,
     placeholder: 'YJqGPQw7sFlslqhFafSE+Q6oJ1h2iHB2Rw==',
     palette: ['#402010', '#c0a080', '#88aacc'],
-  });
+  };
+  upkeep.addLease(lease, blob, lease.expires_at);
   writer.execute(
     {
       operation: 'create_image',

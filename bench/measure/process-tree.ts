@@ -22,6 +22,15 @@ export function cpuSeconds(pid: number): number {
   return sum(ticks) / TICKS_PER_SECOND;
 }
 
+/** CPU used by all programs of the machine so far, and what a host that shares it took. */
+export function machineCpuSeconds(): number {
+  const [, user, nice, system, _idle, _wait, ...others] = read('/proc/stat')
+    .slice(0, 200)
+    .split(/\s+/, 9)
+    .map(Number);
+  return sum([user!, nice!, system!, ...others]) / TICKS_PER_SECOND;
+}
+
 /**
  * Resident memory of the tree; pages that two processes share count twice. `own`: the part that no
  * file backs; the rest is programs and mapped files, which the kernel may drop.

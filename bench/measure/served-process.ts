@@ -18,15 +18,29 @@ const STDERR_KEPT_CHARACTERS = 2_000;
 /** A server as a process of its own; ends with the scope, or when the run is given up. */
 export type Served = AsyncDisposable & { url: string; pid: number };
 
+type LogEntry = { url?: string; message?: string; duration_ms?: number };
+/** Is told of every line that a program logs. */
+export type Hear = (entry: LogEntry) => void;
+
 /** The all-in-one on a free port over that data folder. */
 export function serveImages(
   dataDir: string,
-  { signal, profiles }: Pick<Run, 'signal' | 'profiles'>,
+  run: Pick<Run, 'signal' | 'profiles'>,
   env: Record<string, string> = {},
 ): Promise<Served> {
+  return serveCommand('all-in-one', run, { DATA_DIR: dataDir, ...env });
+}
+
+/** A service of bin/ on a free port. */
+export function serveCommand(
+  name: string,
+  { signal, profiles }: Pick<Run, 'signal' | 'profiles'>,
+  env: Record<string, string>,
+  hear?: Hear,
+): Promise<Served> {
   const profiling = profiles ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`] : [];
-  const settings = { HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'INFO', ...env };
-  return serve(NODE, [...profiling, `${ROOT}bin/all-in-one.ts`], signal, settings);
+  const settings = { HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'INFO', ...env };
+  return serve(NODE, [...profiling, `${ROOT}bin/${name}.ts`], signal, settings, hear);
 }
 
 /** A program that writes a line of JSON with its `url` when it listens. */
@@ -35,12 +49,14 @@ export async function serve(
   args: readonly string[],
   signal: AbortSignal,
   env: Record<string, string> = {},
+  hear?: Hear,
 ): Promise<Served> {
   const child = start(command, args, signal, env);
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   createInterface({ input: child.stdout! }).on('line', (line) => {
-    const url = urlIn(line);
-    if (url) resolve(url);
+    const entry = entryIn(line);
+    if (entry?.url) resolve(entry.url);
+    if (entry) hear?.(entry);
   });
   ended(child).then((how) => reject(new Error(`${command} ${args.join(' ')} ended: ${how}`)));
   return served(child, await within(READY_MAX_MS, promise, child));
@@ -134,9 +150,9 @@ function served(child: ChildProcess, url: string): Served {
   };
 }
 
-function urlIn(line: string): string | undefined {
+function entryIn(line: string): LogEntry | undefined {
   try {
-    return (JSON.parse(line) as { url?: string }).url;
+    return JSON.parse(line) as LogEntry;
   } catch {
     return undefined;
   }

@@ -1,4 +1,7 @@
 import { execFile } from 'node:child_process';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cpuSeconds } from './process-tree.ts';
 import type { Served } from './served-process.ts';
@@ -9,7 +12,13 @@ const CONNECTIONS = 32;
 /** A busy machine delays some answers by seconds; those are slow, and not faults. */
 const TIMEOUT = '10s';
 
-export type Load = { perSecond: number; cpuMicroseconds: number };
+export type Load = {
+  /** Those that failed left out. */
+  perSecond: number;
+  cpuMicroseconds: number;
+  /** Answers with an error, broken connections, timeouts. */
+  failed: number;
+};
 
 /** Whether a program can be started here. */
 export async function installed(program: string): Promise<boolean> {
@@ -21,15 +30,22 @@ export async function installed(program: string): Promise<boolean> {
   }
 }
 
-/** As many requests as the server can answer: how many a second, and its CPU for each. */
+/**
+ * As many requests as the server can answer, to those paths in turn: how many a second, and the CPU
+ * of its process for each.
+ */
 export async function load(
-  server: Served,
-  path: string,
+  server: Pick<Served, 'url' | 'pid'>,
+  paths: readonly string[],
   header: string | undefined,
   seconds: number,
   signal: AbortSignal,
 ): Promise<Load> {
   const headers = header ? ['-H', header] : [];
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'bench-wrk-'));
+  const script = join(folder.path, 'paths.lua');
+  await writeFile(script, inTurn(paths));
+  const several = paths.length > 1 ? ['-s', script] : [];
   const args = [
     '-t1',
     `-c${CONNECTIONS}`,
@@ -37,16 +53,36 @@ export async function load(
     '--timeout',
     TIMEOUT,
     ...headers,
-    `${server.url}${path}`,
+    ...several,
+    `${server.url}${paths[0]}`,
   ];
   const before = cpuSeconds(server.pid);
   const { stdout } = await run('wrk', args, { signal, timeout: (seconds + 20) * 1000 });
   const used = cpuSeconds(server.pid) - before;
   const [, requests, elapsed, unit] = /(\d+) requests in ([\d.]+)(s|m)/.exec(stdout) ?? [];
   const count = Number(requests);
-  if (!(count > 0) || /Non-2xx|Socket errors/.test(stdout)) {
-    throw new Error(`wrk ${args.join(' ')} found faults:\n${stdout}`);
-  }
+  if (!(count > 0)) throw new Error(`wrk ${args.join(' ')} got no answer:\n${stdout}`);
+  const [, refused = 0] = /Non-2xx or 3xx responses: (\d+)/.exec(stdout) ?? [];
+  const [broken = ''] = /Socket errors: .*/.exec(stdout) ?? [];
+  const unanswered = [...broken.matchAll(/\d+/g)].reduce(
+    (sum, [digits]) => sum + Number(digits),
+    0,
+  );
   const lasted = Number(elapsed) * (unit === 'm' ? 60 : 1);
-  return { perSecond: count / lasted, cpuMicroseconds: (used / count) * 1e6 };
+  return {
+    perSecond: (count - Number(refused)) / lasted,
+    cpuMicroseconds: (used / count) * 1e6,
+    failed: Number(refused) + unanswered,
+  };
+}
+
+/** A script of wrk: equal requests are as far from each other as can be. */
+function inTurn(paths: readonly string[]): string {
+  const list = paths.map((path) => JSON.stringify(path)).join(', ');
+  return `
+    local paths, last = { ${list} }, 0
+    request = function()
+      last = last % #paths + 1
+      return wrk.format("GET", paths[last])
+    end`;
 }

@@ -59,10 +59,12 @@ async function measure(run: Run): Promise<Answer> {
   ) => {
     const subject =
       (server: Served, { path, etag }: Described) =>
-      (round: number) => {
+      async (round: number) => {
         progress(`${what}, round ${round} of ${ROUNDS}`);
         const header = unchanged ? `If-None-Match: ${etag}` : undefined;
-        return load(server, path, header, ROUND_SECONDS, signal);
+        const loaded = await load(server, [path], header, ROUND_SECONDS, signal);
+        if (loaded.failed > 0) throw new Error(`${server.url}${path}: ${loaded.failed} failed`);
+        return loaded;
       };
     return alternate(WARM_UP_ROUNDS + ROUNDS, {
       ours: subject(service, ours),
