@@ -1,7 +1,7 @@
 import type { AskedCatalog, Instances } from '../catalog/asked-catalog.ts';
 import type { Query } from '../catalog/queries.ts';
 import { cpuSeconds } from '../measure/process-tree.ts';
-import type { Finding, Run } from '../measure/question.ts';
+import type { Answer, Finding, Run } from '../measure/question.ts';
 import { alternate, median, medianRatio, percentile } from '../measure/statistics.ts';
 import { installed, load } from '../measure/wrk.ts';
 import type { TwoServices } from './two-services.ts';
@@ -19,7 +19,7 @@ export async function lists(
   whole: AskedCatalog,
   drawn: readonly Drawn[],
   run: Run,
-): Promise<Finding[]> {
+): Promise<Answer> {
   const findings: Finding[] = [];
   for (const { query, instances } of drawn) {
     run.progress(`${query.name}, one at a time`);
@@ -37,8 +37,20 @@ export async function lists(
       target: { of: 'ours', atMost: 20 },
     });
   }
-  if (await installed('wrk')) findings.push(...(await atOnce(split, whole, drawn, run)));
-  return findings;
+  if (!(await installed('wrk'))) {
+    return {
+      findings,
+      notes: ['No lists at once: wrk is not installed (Debian: apt install wrk).'],
+    };
+  }
+  split.service.faults();
+  findings.push(...(await atOnce(split, whole, drawn, run)));
+  return {
+    findings,
+    notes: [
+      `Lists are asked over HTTP, at 32 connections all queries in turn. Faults that the services logged then: ${split.service.faults()}.`,
+    ],
+  };
 }
 
 /** As many as can be answered to 32 connections, all queries in turn. */

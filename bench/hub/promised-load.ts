@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { imageForm } from '../images/image-form.ts';
 import { distinct } from '../images/photographs.ts';
-import { type Answered, HttpClient } from '../measure/http-client.ts';
+import { HttpClient } from '../measure/http-client.ts';
 import { type Carried, openLoop } from '../measure/open-loop.ts';
 import { cpuSeconds, machineCpuSeconds } from '../measure/process-tree.ts';
 import type { Answer, Finding, Run } from '../measure/question.ts';
@@ -33,19 +33,12 @@ export async function promisedLoad(
   progress(`the promised load, for ${SECONDS} s`);
   using client = new HttpClient(CONNECTIONS, signal);
   const images = `${services.url}/api/v2/images`;
-  const faults = new Map<string, number>();
-  const expect = async (status: number, asked: Promise<Answered>) => {
-    const answered = await asked.catch((error: Error) => error);
-    if ('status' in answered && answered.status === status) return true;
-    const what = 'status' in answered ? `${answered.status}` : answered.message;
-    faults.set(what, (faults.get(what) ?? 0) + 1);
-    return false;
-  };
-  const upload = (jpegs: readonly Buffer[]) => (index: number) =>
-    expect(201, client.ask(images, imageForm(distinct(jpegs[index % jpegs.length]!))));
-  const read = (urlOf: (index: number) => string) => (index: number) =>
-    expect(200, client.ask(urlOf(index)));
+  const upload = (jpegs: readonly Buffer[]) => async (index: number) =>
+    (await client.ask(images, imageForm(distinct(jpegs[index % jpegs.length]!)))).status === 201;
+  const read = (urlOf: (index: number) => string) => async (index: number) =>
+    (await client.ask(urlOf(index))).status === 200;
   services.operationsMs();
+  services.faults();
   const late = monitorEventLoopDelay({ resolution: 1 });
   late.enable();
   const coresUsed = counting(services);
@@ -81,7 +74,7 @@ export async function promisedLoad(
     findings: findings.map((each) => ({ ...each, what: `promised load, ${each.what}` })),
     notes: [
       `The promised load comes at fixed rates for ${SECONDS} s: ${SMALL_PER_SECOND} uploads a second of 1 MB (1600 × 1200 pixels, as smaller photographs have), ${LARGE_PER_SECOND} of 5 MB (12 megapixels), ${READS_PER_SECOND} reads, half of them lists. Times begin when a request was due.`,
-      `Of it were carried, a second: ${rate(smaller)} uploads of 1 MB, ${rate(larger)} of 5 MB, ${rate(listed)} lists, ${rate(metadata)} metadata.${failures(faults)}`,
+      `Of it were carried, a second: ${rate(smaller)} uploads of 1 MB, ${rate(larger)} of 5 MB, ${rate(listed)} lists, ${rate(metadata)} metadata. Faults that the services logged: ${services.faults()}.`,
       `Cores in use on average: ${cores.services.toFixed(2)} by the two services and the decoder, ${cores.others.toFixed(2)} by the broker and this client, ${cores.strangers.toFixed(2)} by programs that have nothing to do with it, of ${availableParallelism()}.`,
       `The client itself was late by ${(late.percentile(99) / 1e6).toFixed(1)} ms at p99, which is in all the times but those of the storage operations.`,
     ],
@@ -112,10 +105,4 @@ function counting(services: TwoServices) {
     ];
     return { services: ours, others: all - ours, strangers: machine - all };
   };
-}
-
-function failures(faults: ReadonlyMap<string, number>): string {
-  if (faults.size === 0) return '';
-  const counts = [...faults].map(([what, count]) => `${what} (${count})`).join(', ');
-  return ` Those not done as asked ended with: ${counts}.`;
 }

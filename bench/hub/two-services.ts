@@ -14,6 +14,8 @@ export type TwoServices = Served & {
   cpuSeconds(): number;
   /** Takes the durations that the Storage Service logged of its operations since the last call. */
   operationsMs(): number[];
+  /** Tells and forgets what they logged of requests and operations that did not succeed. */
+  faults(): string;
 };
 
 /** Both services as processes of their own, joined by that hub, over that data folder. */
@@ -25,16 +27,21 @@ export async function serveTwoServices(
   await using closing = new AsyncDisposableStack();
   let durations: number[] = [];
   const env = { MESSAGE_HUB_URL: hubUrl, DATA_DIR: dataDir };
-  const storage = await serveCommand('storage-service', run, env, ({ message, duration_ms }) => {
+  const faults = new Map<string, number>();
+  const fault = (what: string) => faults.set(what, (faults.get(what) ?? 0) + 1);
+  const storage = await serveCommand('storage-service', run, env, (entry) => {
+    const { message, outcome, duration_ms } = entry;
     if (message === 'storage operation' && duration_ms !== undefined) durations.push(duration_ms);
+    if (outcome !== undefined && outcome !== 'success') fault(outcome);
   });
   closing.use(storage);
-  const images = await serveCommand('image-service', run, {
-    MESSAGE_HUB_URL: hubUrl,
-    STORAGE_SERVICE_URL: storage.url,
+  const imagesEnv = { MESSAGE_HUB_URL: hubUrl, STORAGE_SERVICE_URL: storage.url };
+  const images = await serveCommand('image-service', run, imagesEnv, ({ status = 0 }) => {
+    if (status >= 400) fault(String(status));
   });
   closing.use(images);
   await joined(images, run.signal);
+  faults.clear();
   const opened = closing.move();
   return {
     url: images.url,
@@ -45,6 +52,11 @@ export async function serveTwoServices(
       const taken = durations;
       durations = [];
       return taken;
+    },
+    faults() {
+      const counts = [...faults].map(([what, count]) => `${what} (${count})`);
+      faults.clear();
+      return counts.join(', ') || 'none';
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };

@@ -18,7 +18,13 @@ const STDERR_KEPT_CHARACTERS = 2_000;
 /** A server as a process of its own; ends with the scope, or when the run is given up. */
 export type Served = AsyncDisposable & { url: string; pid: number };
 
-type LogEntry = { url?: string; message?: string; duration_ms?: number };
+type LogEntry = {
+  url?: string;
+  message?: string;
+  status?: number;
+  outcome?: string;
+  duration_ms?: number;
+};
 /** Is told of every line that a program logs. */
 export type Hear = (entry: LogEntry) => void;
 

@@ -48,6 +48,7 @@ async function measure(run: Run): Promise<Answer> {
   const services = split.service;
   const ids = await split.ids();
   const findings: Finding[] = await roundTrips(services, hubs, ids, run);
+  const notes: string[] = [];
   const drawn: Drawn[] = [];
   {
     await using whole = await AskedCatalog.open(IMAGES, await inside('whole'), run);
@@ -55,7 +56,9 @@ async function measure(run: Run): Promise<Answer> {
       run.progress(`${query.name}, drawing`);
       drawn.push({ query, instances: await whole.instancesOf(query) });
     }
-    findings.push(...(await lists(split, whole, drawn, run)));
+    const listed = await lists(split, whole, drawn, run);
+    findings.push(...listed.findings);
+    notes.push(...listed.notes);
   }
 
   run.progress('making photographs');
@@ -69,7 +72,7 @@ async function measure(run: Run): Promise<Answer> {
     findings: [...findings, ...promised.findings],
     notes: [
       'The echo carries 1,000 bytes both ways by the queues and with the confirmations of a request: persistent, a quorum queue, acknowledged after its answer is confirmed. It and get_image are asked from this process, without HTTP.',
-      'Lists are asked over HTTP, all queries in turn at 32 connections.',
+      ...notes,
       ...promised.notes,
     ],
   };

@@ -5,7 +5,7 @@ import { PLANTED_FAULT_NAMES, PLANTED_FAULTS, type PlantedFault } from './plante
 import { type Run, simulate } from './simulation.ts';
 
 /** `npm run simulate` runs as many more as one likes. */
-const SEEDS = countFrom('SEEDS', 150);
+const SEEDS = countFrom('SEEDS', 120);
 /** Each planted fault is found by one of so many; the code without it passes them all. */
 const FAULT_SEEDS = 100;
 const REPLAYED_SEEDS = [2, 11, 29];
@@ -22,7 +22,7 @@ describe('the hub and the storage, simulated', () => {
     for (const seed of REPLAYED_SEEDS) {
       const [first, second] = [await simulate(seed), await simulate(seed)];
       assert.deepEqual(second, first);
-      assert.ok(first.trace.length > 100);
+      assert.ok(first.trace.length > 20);
     }
   });
 

@@ -134,7 +134,7 @@ class Scenario {
     const operationId = '00000000-0000-4000-8000-000000000000';
     const asking = { edge: this.#cluster.edge(), operationId, maxMs: 5_000 };
     try {
-      const filter = { theme: ['fantasy'], limit: PAGE_MAX_ITEMS };
+      const filter = { theme: ['fantasy'], q: 'clien', limit: PAGE_MAX_ITEMS };
       const page = await ask(asking, (storage, call) => storage.listImages(filter, call));
       return page.items.map(({ id }) => id);
     } catch (error) {

@@ -9,8 +9,9 @@ import type { World } from '../world/world.ts';
 import { ask, repeated } from './calls.ts';
 import type { Contents } from './contents.ts';
 import type { ImageRecord, Ledger } from './ledger.ts';
+import { Reader } from './reader.ts';
 
-const READ_MS = 5_000;
+const DISCARD_MS = 5_000;
 const WRITE_MS = 20_000;
 const UPLOAD_MS = 60_000;
 
@@ -38,11 +39,13 @@ const LOST_RACE: readonly ErrorCode[] = ['image_not_found', 'precondition_failed
 export class Client {
   readonly #name: string;
   readonly #parts: Surroundings;
+  readonly #reader: Reader;
   #operations = 0;
 
   constructor(name: string, parts: Surroundings) {
     this.#name = name;
     this.#parts = parts;
+    this.#reader = new Reader(parts);
   }
 
   async run(operations: number): Promise<void> {
@@ -58,7 +61,8 @@ export class Client {
     if (world.chance.oneIn(world.profile.givenUpOneIn)) return this.#giveUp();
     const records = [...ledger.images.values()];
     if (records.length === 0 || world.chance.oneIn(3)) return this.#create();
-    const record = world.chance.of(records);
+    // Mostly what others are at as well.
+    const record = world.chance.oneIn(3) ? world.chance.of(records) : records.at(-1)!;
     switch (world.chance.below(7)) {
       case 0:
         return this.#delete(record);
@@ -66,7 +70,7 @@ export class Client {
         return this.#restore(record);
       case 2:
       case 3:
-        return this.#read(record);
+        return this.#reader.read(record);
       case 4:
       case 5:
         return this.#replace(record);
@@ -78,7 +82,7 @@ export class Client {
   async #create(): Promise<void> {
     const { world, ledger } = this.#parts;
     const what = this.#next('create');
-    const chosen = world.chance.oneIn(4) ? { id: this.#uuid() } : {};
+    const chosen = world.chance.oneIn(4) ? { id: this.#parts.world.uuid() } : {};
     const fields = { type: 'portrait', name: what, theme: 'fantasy', ...chosen } as const;
     const written = await this.#write<Image>({
       what,
@@ -94,12 +98,15 @@ export class Client {
     const what = this.#next('update');
     const if_version = this.#parts.world.chance.oneIn(2) ? { if_version: record.version } : {};
     const change = { image_id: record.id, patch: { name: what }, ...if_version };
+    // A read that is under way meanwhile must not answer those that begin after the change.
+    const early = this.#parts.world.chance.oneIn(2) ? this.#reader.read(record) : undefined;
     const written = await this.#write<Image>({
       what: `${what} of ${this.#nameOf(record)}`,
       start: (storage, call) => storage.updateImage(change, call),
       refusals: LOST_RACE,
     });
-    if (written) this.#changed(written);
+    if (written) await this.#changed(written, record);
+    await early;
   }
 
   async #replace(record: ImageRecord): Promise<void> {
@@ -115,7 +122,7 @@ export class Client {
       start: (storage, call, content) => storage.replaceContent(target, content, call),
       refusals: LOST_RACE,
     });
-    if (written) this.#changed(written);
+    if (written) await this.#changed(written, record);
   }
 
   async #delete(record: ImageRecord): Promise<void> {
@@ -137,75 +144,37 @@ export class Client {
     written.edge.learn(record.id, written.value.version);
   }
 
-  #changed({ value, edge }: { value: Image; edge: Edge }): void {
+  async #changed({ value, edge }: { value: Image; edge: Edge }, record: ImageRecord) {
     this.#parts.ledger.changed(value);
     edge.learn(value.id, value.version);
+    if (this.#parts.world.chance.oneIn(2)) await this.#reader.read(record, edge);
   }
 
   /** Bytes that no write will claim. */
   async #giveUp(): Promise<void> {
     const { world } = this.#parts;
     const what = this.#next('upload without a write');
-    const operationId = this.#uuid();
+    const operationId = this.#parts.world.uuid();
     const bytes = this.#bytes();
     await repeated(world, what, () => this.#accept(this.#edge(), operationId, bytes));
-    if (world.chance.oneIn(2)) return;
+    if (world.chance.oneIn(4)) return;
     await repeated(world, `${what}, discarded`, () =>
-      ask({ edge: this.#edge(), operationId, maxMs: READ_MS }, (storage, call) =>
+      ask({ edge: this.#edge(), operationId, maxMs: DISCARD_MS }, (storage, call) =>
         storage.discardContent(call),
       ),
     );
   }
 
-  async #read(record: ImageRecord): Promise<void> {
-    const { world, ledger } = this.#parts;
-    const name = this.#nameOf(record);
-    const read = await repeated(world, `read of ${name}`, async () => {
-      const edge = this.#edge();
-      const known = edge.known(record.id);
-      const asking = { edge, operationId: this.#uuid(), maxMs: READ_MS, signal: this.#patience() };
-      const image = await ask(asking, (storage, call) => storage.getImage(record.id, call));
-      if (image.version < known) {
-        const detail = `${edge.process.name} knew version ${known} of ${name} and read ${image.version}`;
-        world.broken('no edge reads what is older than it knows', detail);
-      }
-      return image;
-    });
-    if (read instanceof ServiceError) {
-      if (read.code === 'image_not_found' && record.deletionsBegun > 0) return;
-      return world.broken('an image is there until it is deleted', `${name}: ${read.code}`);
-    }
-    ledger.seen(read);
-    await this.#readContent(read);
-  }
-
-  async #readContent({ id, content }: Image): Promise<void> {
-    const { world } = this.#parts;
-    const name = `${world.trace.name('blob', content.sha256)} of ${world.trace.name('image', id)}`;
-    const bytes = await repeated(world, `read of ${name}`, async () => {
-      const asking = { edge: this.#edge(), operationId: this.#uuid(), maxMs: READ_MS };
-      const found = await ask(asking, (storage, call) =>
-        storage.getContent(content.sha256, null, call),
-      );
-      return Buffer.concat(await Array.fromAsync(found.bytes));
-    });
-    const right = !(bytes instanceof ServiceError) && hash('sha256', bytes) === content.sha256;
-    const wrong = bytes instanceof ServiceError ? bytes.code : 'other bytes';
-    if (!right) {
-      world.broken('bytes stay while an image has them, and a day longer', `${name}: ${wrong}`);
-    }
-  }
-
   /** The outcome, with the edge that told it; undefined when it was refused. */
   async #write<T>({ what, bytes, start, refusals = [] }: Write<T>) {
     const { world, planted } = this.#parts;
-    const operationId = this.#uuid();
+    const operationId = this.#parts.world.uuid();
     let sent = false;
     const attempt = async () => {
       const edge = this.#edge();
       const before = sent;
       sent = true;
-      const id = planted === 'another-operation' ? this.#uuid() : operationId;
+      const id = planted === 'another-operation' ? this.#parts.world.uuid() : operationId;
       world.trace.say(this.#name, `${what}, ${world.trace.name('operation', id)}`);
       const content = await this.#claim(edge, id, bytes, before);
       // Its sender may be slow to say what the bytes are for.
@@ -259,16 +228,6 @@ export class Client {
     return accepted.claim;
   }
 
-  /** Of a client that sometimes leaves, and then asks again. */
-  #patience(): AbortSignal {
-    const { world } = this.#parts;
-    const leaving = new AbortController();
-    if (!world.goesWrong(4)) return leaving.signal;
-    const gone = new ServiceError('deadline_exceeded', 'The client has gone.');
-    world.time.after(world.delay(READ_MS), () => leaving.abort(gone));
-    return leaving.signal;
-  }
-
   #edge(): Edge {
     return this.#parts.edge();
   }
@@ -283,13 +242,5 @@ export class Client {
 
   #next(what: string): string {
     return `${what} ${this.#name}.${++this.#operations}`;
-  }
-
-  /** By the chance of the run, so that it is the same when that is run again. */
-  #uuid(): string {
-    const digits = Array.from({ length: 32 }, () =>
-      this.#parts.world.chance.below(16).toString(16),
-    );
-    return digits.join('').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
   }
 }

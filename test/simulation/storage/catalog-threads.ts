@@ -22,8 +22,11 @@ type Asked = { call: string; values: unknown[]; answer(answered: Answered): void
 const STALL_MAX_MS = 30_000;
 const GROUP_MAX_CALLS = 8;
 
+/** What runs all the time and keeps or removes no blob. */
+const HARMLESS: ReadonlySet<string> = new Set(['forget', 'eventsPublished', 'tidy']);
+
 type Options = {
-  /** Told of every commit. */
+  /** Told of every commit that may have changed blobs or what keeps them. */
   committed(): void;
   /** A fault: answers go out, and the commit comes a while later. */
   answersBeforeCommit: boolean;
@@ -137,7 +140,7 @@ export class CatalogThreads {
     this.#statements.run('commit');
     this.#tidy.changed(indexed);
     world.trace.say(name, `commits ${what}`);
-    this.#options.committed();
+    if (group.some(({ call }) => !HARMLESS.has(call))) this.#options.committed();
     if (this.#process.mayDie(`after the commit of ${what}`)) return;
     if (!this.#options.answersBeforeCommit) tellAll();
   }

@@ -152,14 +152,23 @@ function markingEarly(catalog: Catalog): Catalog {
   });
 }
 
+/** Failures that belong to a disk, a hub or a process that is away for a while. */
+const FORESEEN: ReadonlySet<unknown> = new Set([
+  'storage_unavailable',
+  'outcome_unknown',
+  'deadline_exceeded',
+  'TimeoutError',
+  'HubLostError',
+  'The service is stopped.',
+]);
+
 function logOf(process: Process) {
   const { world, name } = process;
   const say = (data: object, message: string) => {
     if (process.dead) return;
-    const { err } = data as { err?: Error & { code?: string } };
+    const { err } = data as { err?: Error & { code?: unknown } };
     world.trace.say(name, err ? `${message}: ${err.code ?? err.message}` : message);
-    if (!err || err.code === 'storage_unavailable' || err.code === 'outcome_unknown') return;
-    if (err.code === 'deadline_exceeded') return;
+    if (!err || [err.code, err.name, err.message].some((what) => FORESEEN.has(what))) return;
     world.broken('nothing fails in a way that nobody foresaw', `${message}: ${err.stack}`);
   };
   return { info: () => {}, warn: say, error: say };

@@ -35,12 +35,12 @@ export function profileOf(chance: Chance): Profile {
   const sometimes = (...values: number[]) => (chance.oneIn(2) ? 0 : chance.of(values));
   return {
     clients: 2 + chance.below(3),
-    operations: 3 + chance.below(6),
+    operations: 2 + chance.below(5),
     contents: 1 + chance.below(3),
-    contentUses: chance.of([3, 6, 1_000]),
-    givenUpOneIn: chance.of([3, 10, 30]),
+    contentUses: chance.of([3, 6, 100]),
+    givenUpOneIn: chance.of([2, 5, 20]),
     messageMs: chance.of([2, 20, 200, 3_000]),
-    portMs: chance.of([2, 20, 200]),
+    portMs: chance.of([5, 50, 500]),
     deathOneIn: sometimes(30, 100, 300),
     deathsMax: 1 + chance.below(6),
     missOneIn: sometimes(10, 50),

@@ -116,8 +116,9 @@ export class VirtualTime {
     performance.now = () => this.elapsedMs;
     AbortSignal.timeout = (ms) => {
       const ending = new AbortController();
-      const late = new DOMException('The operation was aborted due to timeout', 'TimeoutError');
-      this.after(ms, () => ending.abort(late));
+      this.after(ms, () => {
+        ending.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError'));
+      });
       return ending.signal;
     };
     return () => {

@@ -66,4 +66,10 @@ export class World {
   between(minMs: number, maxMs: number): number {
     return minMs + this.chance.below(maxMs - minMs);
   }
+
+  /** The same when the run is run again. */
+  uuid(): string {
+    const digits = Array.from({ length: 32 }, () => this.chance.below(16).toString(16));
+    return digits.join('').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  }
 }
