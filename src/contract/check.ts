@@ -25,36 +25,38 @@ function rulesOf(schema: TObject): Map<string, Rule> {
 const FAULTS_MAX = 20;
 const NAME_SHOWN_MAX_CHARACTERS = 100;
 
-/** One sentence for each field that breaks the schema, up to FAULTS_MAX. */
-export function faultsOf(schema: TObject, value: unknown): FieldError[] {
+/** One sentence for each field that breaks the schema, up to FAULTS_MAX; `at` says where the object stands. */
+export function faultsOf(schema: TObject, value: unknown, at = ''): FieldError[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return [{ field: '', message: 'must be a JSON object' }];
+    return [{ field: at, message: 'must be a JSON object' }];
   }
+  const path = (field: string) => (at ? `${at}.${field}` : field);
   const rules = rulesOf(schema);
   const faults: FieldError[] = [];
   for (const field of Object.keys(value)) {
     if (faults.length === FAULTS_MAX) return faults;
     if (!rules.has(field)) {
       faults.push({
-        field: field.slice(0, NAME_SHOWN_MAX_CHARACTERS),
-        message: `is not known here; known are ${[...rules.keys()].join(', ')}`,
+        field: path(field.slice(0, NAME_SHOWN_MAX_CHARACTERS)),
+        message: `is not known here; known are ${[...rules.keys()].join(', ') || 'none'}`,
       });
     }
   }
   for (const [field, rule] of rules) {
     const given = (value as Record<string, unknown>)[field];
     if (given === undefined) {
-      if (rule.required) faults.push({ field, message: `is required: ${rule.expected}` });
+      if (rule.required)
+        faults.push({ field: path(field), message: `is required: ${rule.expected}` });
     } else if (!rule.check.Check(given)) {
-      faults.push({ field, message: `must be ${rule.expected}` });
+      faults.push({ field: path(field), message: `must be ${rule.expected}` });
     }
   }
   return faults;
 }
 
 /** The value as its schema's type. Throws invalid_request that names every faulty field. */
-export function check<T extends TObject>(schema: T, value: unknown): Static<T> {
-  const faults = faultsOf(schema, value);
+export function check<T extends TObject>(schema: T, value: unknown, at = ''): Static<T> {
+  const faults = faultsOf(schema, value, at);
   if (faults.length > 0) throw invalid(faults);
   return value as Static<T>;
 }

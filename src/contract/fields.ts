@@ -68,7 +68,7 @@ export function listFilter(input: unknown): ImageFilter {
 }
 
 /** `Date` would take 30 February for 2 March. */
-function exists(time: string): boolean {
+export function exists(time: string): boolean {
   const [year, month, day] = time.slice(0, 10).split('-').map(Number) as [number, number, number];
   const date = new Date(Date.UTC(year, month - 1, day));
   return date.getUTCMonth() === month - 1 && !Number.isNaN(Date.parse(time));

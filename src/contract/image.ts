@@ -68,7 +68,7 @@ export const Slug = Type.String({
   pattern: '^[a-z0-9]+(_[a-z0-9]+)*$',
   description: `a slug of up to ${LABEL_MAX_CHARACTERS} characters: lower-case letters and digits, words joined by single underscores`,
 });
-const Timestamp = Type.String({
+export const Timestamp = Type.String({
   pattern:
     '^\\d{4}-\\d\\d-\\d\\d[Tt]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?([Zz]|[+-]\\d\\d:\\d\\d)$',
   description: 'a time by RFC 3339 with its zone, such as 2026-01-31T18:00:00Z',

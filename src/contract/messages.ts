@@ -8,6 +8,7 @@ import {
   ImagePage,
   ImagePatch,
   Sha256,
+  Timestamp,
 } from './image.ts';
 import { CONTENT_MAX_BYTES, FILENAME_MAX_CHARACTERS, MESSAGE_CONTENT_MAX_BYTES } from './limits.ts';
 import { IMAGE_EVENTS } from './storage.ts';
@@ -158,14 +159,21 @@ export function isOperationId(text: string): boolean {
 }
 
 export const Metadata = Type.Object({
-  event_type: Type.String(),
-  event_version: Type.String(),
-  source_id: Type.String(),
-  correlation_id: Type.String(),
+  event_type: Type.String({ description: 'the routing key' }),
+  event_version: Type.String({ description: EVENT_VERSION }),
+  source_id: Type.String({ description: 'the name of the service that sends' }),
+  correlation_id: Type.String({ description: 'the operation_id' }),
   timestamp: Type.String({ description: 'when it was sent, by RFC 3339 with its zone' }),
   ttl: Type.Number({ minimum: 0, description: 'seconds from the timestamp to the deadline' }),
 });
 export type Metadata = Static<typeof Metadata>;
+
+export const RequestMetadata = Type.Object({
+  ...Metadata.properties,
+  event_type: Type.Literal(REQUEST, { description: REQUEST }),
+  event_version: Type.Literal(EVENT_VERSION, { description: `"${EVENT_VERSION}"` }),
+  timestamp: Timestamp,
+});
 
 /** `data` of a storage.request. */
 export const Request = Type.Object({

@@ -15,10 +15,11 @@ import { drain } from '../http/drain.ts';
 import { answerSocketError, asServiceError, PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { lengthOf, parseRanges } from '../http/ranges.ts';
 import { statusOf } from '../http/status.ts';
+import { UPLOAD_MAX_MS, watchUpload } from '../http/upload-watch.ts';
 import { release } from './release.ts';
 
 /** An upload at its slowest, and the time to inspect and keep it. */
-const UPLOAD_MAX_MS = 120_000 + WRITE_DEADLINE_MS;
+const ACCEPT_MAX_MS = UPLOAD_MAX_MS + WRITE_DEADLINE_MS;
 /** Longer than ContentClient keeps an idle connection. */
 const KEEP_ALIVE_MS = 10_000;
 const CONNECTIONS_MAX = 1_024;
@@ -48,7 +49,7 @@ export function buildContentServer(deps: Dependencies): FastifyInstance {
       const id = headers['x-request-id'];
       return typeof id === 'string' && REQUEST_ID.test(id) ? id : randomUUID();
     },
-    requestTimeout: UPLOAD_MAX_MS + WRITE_DEADLINE_MS,
+    requestTimeout: ACCEPT_MAX_MS + WRITE_DEADLINE_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
     frameworkErrors: sendProblem,
@@ -61,6 +62,10 @@ export function buildContentServer(deps: Dependencies): FastifyInstance {
   server.setErrorHandler(sendProblem);
   server.setNotFoundHandler(() => {
     throw new ServiceError('not_found', 'Nothing has this address; docs/message-hub.md lists all.');
+  });
+  server.addHook('onRequest', (request, reply, next) => {
+    reply.header('x-request-id', request.id);
+    next();
   });
   server.addHook('onResponse', (request, reply, next) => {
     const { method, url } = request;
@@ -94,20 +99,15 @@ function uploads(scope: FastifyInstance, storage: Storage): void {
       const message = `The content must be up to ${CONTENT_MAX_BYTES} bytes.`;
       throw new ServiceError('content_too_large', message);
     }
-    const left = new AbortController();
-    const leave = () => {
-      const gone = new ServiceError('request_timeout', 'The sender has gone.');
-      if (!request.raw.complete) left.abort(gone);
-    };
-    request.raw.once('close', leave);
-    const call = {
-      ...callOf(request, UPLOAD_MAX_MS, left.signal),
-      operationId: operationIdOf(request),
-    };
+    const operationId = operationIdOf(request);
     const sent = { filename: null, ...(sha256 !== undefined && { sha256 }) };
     // Not by its own iterator, which would cut the connection before a refusal is read.
     const bytes = request.raw.iterator({ destroyOnReturn: false });
-    const { claim, width, height, repeated } = await storage.acceptContent(bytes, sent, call);
+    const givenUp = new AbortController();
+    const call = { ...callOf(request, ACCEPT_MAX_MS, givenUp.signal), operationId };
+    const endWatch = watchUpload(request.raw, (reason) => givenUp.abort(reason));
+    const accepted = storage.acceptContent(bytes, sent, call).finally(endWatch);
+    const { claim, width, height, repeated } = await accepted;
     const { size_bytes, media_type } = claim;
     return reply
       .code(repeated ? 200 : 201)

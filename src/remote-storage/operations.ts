@@ -37,7 +37,9 @@ const CALLS = {
   },
   async update_image(storage, { patch, ...data }: { patch: unknown }, call) {
     const { image_id, whole = false, if_version } = check(UpdateTarget, data);
-    if (patch === undefined) throw invalid([{ field: 'patch', message: 'is required' }]);
+    if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) {
+      throw invalid([{ field: 'patch', message: 'must be a JSON object: the fields to change' }]);
+    }
     const change = { image_id, patch: patch as never, whole };
     const condition = if_version === undefined ? {} : { if_version };
     return outcome(await storage.updateImage({ ...change, ...condition }, call));
@@ -92,12 +94,16 @@ function claimOf(content: unknown): ContentClaim {
   if (content === undefined) {
     throw invalid([{ field: 'content', message: 'is required: { sha256, size_bytes, … }' }]);
   }
-  const { data, ...claim } = check(WireContent, content);
+  const { data, ...claim } = check(WireContent, content, 'content');
   if (data === undefined) return claim;
   const bytes = Buffer.from(data, 'base64');
+  if (bytes.length > MESSAGE_CONTENT_MAX_BYTES) {
+    const message = `must be base64 of up to ${MESSAGE_CONTENT_MAX_BYTES} bytes; larger content is sent beside the message`;
+    throw invalid([{ field: 'content.data', message }]);
+  }
   if (bytes.length !== claim.size_bytes) {
-    const message = `content.size_bytes is ${claim.size_bytes}, and content.data holds ${bytes.length} bytes.`;
-    throw new ServiceError('invalid_request', message);
+    const message = `is ${claim.size_bytes}, and content.data holds ${bytes.length} bytes`;
+    throw invalid([{ field: 'content.size_bytes', message }]);
   }
   return { ...claim, data: bytes };
 }

@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { check } from '../contract/check.ts';
-import { type ErrorData, ServiceError, toServiceError } from '../contract/errors.ts';
+import { type ErrorData, invalid, ServiceError, toServiceError } from '../contract/errors.ts';
+import { exists } from '../contract/fields.ts';
 import { CLOCKS_DIFFER_MAX_MS } from '../contract/limits.ts';
 import {
   type Body,
   isOperationId,
-  Metadata,
+  type Metadata,
   REQUEST,
   REQUEST_QUEUE,
   RESPONSE,
   Request,
+  RequestMetadata,
   type Response,
 } from '../contract/messages.ts';
 import type { Storage } from '../contract/storage.ts';
@@ -28,9 +30,6 @@ const ANSWER_MAX_MS = 30_000;
 const RESPONSE_TTL_MS = 60_000;
 /** Timers count whole milliseconds, and not many: a deadline later than this is this one. */
 const DEADLINE_MAX_MS = 24 * 60 * 60 * 1000;
-/** `Date.parse` takes more, and a time without its zone for one of this host. */
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
-
 type Log = {
   info(data: object, message: string): void;
   warn(data: object, message: string): void;
@@ -155,12 +154,10 @@ function parsed(body: unknown): Body<Request> {
     throw new ServiceError('invalid_request', message);
   }
   const { metadata, data } = body as Partial<Body>;
-  const request = check(Request, data) as unknown as Request;
-  const sent = check(Metadata, knownOf(metadata));
-  if (!TIME.test(sent.timestamp) || Number.isNaN(Date.parse(sent.timestamp))) {
-    const message =
-      'metadata.timestamp must be a time by RFC 3339 with its zone, such as 2026-01-31T18:00:00.000Z.';
-    throw new ServiceError('invalid_request', message);
+  const request = check(Request, data, 'data') as unknown as Request;
+  const sent = check(RequestMetadata, knownOf(metadata), 'metadata');
+  if (!exists(sent.timestamp)) {
+    throw invalid([{ field: 'metadata.timestamp', message: 'must be a time that exists' }]);
   }
   return { metadata: sent, data: request };
 }
@@ -168,7 +165,7 @@ function parsed(body: unknown): Body<Request> {
 /** Others may say more of their messages than we read. */
 function knownOf(metadata: unknown): unknown {
   if (typeof metadata !== 'object' || metadata === null) return metadata;
-  const known = Object.entries(metadata).filter(([name]) => name in Metadata.properties);
+  const known = Object.entries(metadata).filter(([name]) => name in RequestMetadata.properties);
   return Object.fromEntries(known);
 }
 

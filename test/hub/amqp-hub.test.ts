@@ -1,5 +1,12 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { test } from 'node:test';
+import { Connection } from 'rabbitmq-client';
+import type { EventType } from '../../src/contract/messages.ts';
 import { AmqpHub } from '../../src/hub/amqp/amqp-hub.ts';
+import type { Message } from '../../src/hub/hub.ts';
 import { createLog } from '../../src/telemetry/log.ts';
+import { eventually } from '../services/data-folder.ts';
 import { withBroker } from '../services/with-broker.ts';
 import { hubSuite } from '../suites/hub-suite.ts';
 
@@ -18,4 +25,45 @@ await withBroker((broker) => {
       [Symbol.asyncDispose]: () => closing.disposeAsync(),
     };
   });
+
+  test('AmqpHub declares again what somebody removed from the broker', async () => {
+    const url = await broker.vhost();
+    const storage = new AmqpHub({ url, appId: 'storage_service', log });
+    const edge = new AmqpHub({ url, appId: 'image_service', log });
+    const requests = new Set<string>();
+    const events = new Set<string>();
+    let missed = 0;
+    const take = async ({ message_id = '' }: { message_id: string | undefined }) => {
+      requests.add(message_id);
+      return 'done' as const;
+    };
+    storage.receiveRequests(take, (error) => assert.fail(error));
+    edge.receiveEvents(
+      ({ message_id = '' }) => events.add(message_id),
+      () => missed++,
+    );
+    const deadline = AbortSignal.timeout(10_000);
+    await Promise.all([storage.connect(deadline), edge.connect(deadline)]);
+    assert.equal(missed, 1);
+
+    const operator = new Connection(url);
+    await operator.exchangeDelete({ exchange: 'dnd_events' });
+    await operator.queueDelete({ queue: 'storage_service.dead' });
+    await eventually(async () => {
+      const [request, event] = [message('storage.request'), message('image.created')];
+      await edge.sendRequest(request);
+      await storage.sendEvent(event);
+      await eventually(() => {
+        assert.ok(requests.has(request.message_id));
+        assert.ok(events.has(event.message_id));
+      }, 500);
+    }, 20_000);
+    await operator.queueDeclare({ queue: 'storage_service.dead', passive: true });
+    for (const closing of [operator, edge, storage]) await closing.close();
+  });
 });
+
+function message(type: EventType): Message {
+  const common = { type, message_id: randomUUID(), correlation_id: randomUUID() };
+  return { ...common, timestamp: Date.now(), body: '{}' };
+}

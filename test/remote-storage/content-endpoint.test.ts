@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { after, test } from 'node:test';
 import { MemoryBroker } from '../../src/hub/memory-hub.ts';
 import { HOSTILE } from '../fixtures/hostile.ts';
@@ -106,3 +108,21 @@ for (const { name, bytes, expected } of HOSTILE) {
     assert.ok(answer.status >= 400 && answer.status < 500);
   });
 }
+
+test('a sender that only holds its place is sent away', { timeout: 30_000 }, async () => {
+  const { hostname, port } = new URL(joined.url);
+  const socket = connect({ host: hostname, port: Number(port) });
+  const path = `/content/uploads/${randomUUID()}`;
+  socket.write(
+    `PUT ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nContent-Length: 999\r\n\r\n`,
+  );
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  socket.destroy();
+  assert.match(`${answer}`, /^HTTP\/1.1 408 .*request_timeout/s);
+});
+
+test('answers carry the id of their request', async () => {
+  const headers = { 'x-request-id': 'abc-1' };
+  const answer = await ask(`content/${'ab'.repeat(32)}`, { headers });
+  assert.equal(answer.headers.get('x-request-id'), 'abc-1');
+});

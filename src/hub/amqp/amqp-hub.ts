@@ -145,7 +145,12 @@ export class AmqpHub implements Hub {
       await declareEvents(channel, queue);
       await channel.basicConsume({ queue, noAck: true }, (message) => take(receivedOf(message)));
     };
-    return this.#receive(setUp, { opened: missed });
+    // Where the exchange is gone, so are events: this ends the channel, and `missed` tells of it.
+    const renew = async (channel: Channel) => {
+      await channel.exchangeDeclare({ exchange: EXCHANGE, passive: true });
+      await declareEvents(channel, queue);
+    };
+    return this.#receive(setUp, { opened: missed, renew });
   }
 
   receiveRequests(
@@ -180,7 +185,7 @@ export class AmqpHub implements Hub {
     const opened = () => {
       lockedSince = undefined;
     };
-    return this.#receive(setUp, { finish, failed, opened });
+    return this.#receive(setUp, { finish, failed, opened, renew: declareRequests });
   }
 
   async ping(): Promise<void> {
@@ -223,11 +228,13 @@ export class AmqpHub implements Hub {
       finish?(channel: Channel): Promise<void>;
       failed?(error: Error): void;
       opened?(): void;
+      renew?(channel: Channel): Promise<void>;
     } = {},
   ): Reception {
     const kept = new KeptChannel({
       connection: this.#receiving,
       setUp,
+      renew: hooks.renew,
       opened: () => {
         hooks.opened?.();
         this.#opened();

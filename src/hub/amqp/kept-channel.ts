@@ -3,11 +3,15 @@ import type { Channel, Connection } from 'rabbitmq-client';
 
 /** Between two attempts; a broker that comes back is found within moments and not flooded. */
 const RETRY_MS = 200;
+/** What somebody removed from the broker is missed no longer than that. */
+const RENEW_MS = 5_000;
 
 type Parts = {
   connection: Connection;
   /** Declares and consumes; throws when that cannot be done now. */
   setUp(channel: Channel): Promise<void>;
+  /** Declares again what others may have removed, every RENEW_MS; may throw as well. */
+  renew?: ((channel: Channel) => Promise<void>) | undefined;
   opened?(): void;
   /** Told of what went wrong, and again at each attempt. */
   failed(error: Error): void;
@@ -69,7 +73,10 @@ export class KeptChannel {
       if (this.#stop.signal.aborted) return;
       this.#current = channel;
       this.#parts.opened?.();
-      await ended.promise;
+      while (channel.active) {
+        await Promise.race([ended.promise, sleep(RENEW_MS, undefined, { ref: false })]);
+        if (channel.active) await this.#parts.renew?.(channel);
+      }
     } finally {
       if (this.#current === channel) this.#current = undefined;
       await channel.close();

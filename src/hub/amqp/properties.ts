@@ -35,7 +35,7 @@ export function receivedOf(message: AsyncMessage): Received {
   return {
     message_id: message.messageId,
     correlation_id: message.correlationId,
-    reply_to: message.replyTo,
+    reply_to: message.replyTo || undefined,
     in_reply_to: text(headers.in_reply_to, /^.{1,255}$/),
     request_id: text(headers.request_id, /^[\w.-]{1,64}$/),
     traceparent: text(headers.traceparent, /^[\da-f-]{55,128}$/),

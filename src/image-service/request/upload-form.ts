@@ -10,8 +10,8 @@ import {
   MULTIPART_MAX_PARTS,
 } from '../../contract/limits.ts';
 import type { ContentClaim, CreateImage, Storage, WriteCall } from '../../contract/storage.ts';
+import { tooLarge } from '../../http/upload-watch.ts';
 import { discard } from './upload.ts';
-import { tooLarge } from './upload-watch.ts';
 
 const FILE_FIELD = 'image';
 /** Above what storage takes, so that storage refuses what is too large and nothing is cut off. */

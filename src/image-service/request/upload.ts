@@ -3,8 +3,8 @@ import type { FastifyRequest } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 import { WRITE_DEADLINE_MS } from '../../contract/limits.ts';
 import type { ContentClaim, Storage, WriteCall } from '../../contract/storage.ts';
+import { BODY_MAX_BYTES, tooLarge, UPLOAD_MAX_MS, watchUpload } from '../../http/upload-watch.ts';
 import { askAlone } from './call.ts';
-import { BODY_MAX_BYTES, tooLarge, UPLOAD_MAX_MS, watchUpload } from './upload-watch.ts';
 
 /** Lets a bounded number of uploads in at the same time. */
 export class UploadGate {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { type ErrorCode, ServiceError } from '../../contract/errors.ts';
-import { CONTENT_MAX_BYTES, WRITE_DEADLINE_MS } from '../../contract/limits.ts';
+import { type ErrorCode, ServiceError } from '../contract/errors.ts';
+import { CONTENT_MAX_BYTES, WRITE_DEADLINE_MS } from '../contract/limits.ts';
 
 /** What a body may hold beside the file: all texts at their largest, and the lines between. */
 const BESIDE_FILE_MAX_BYTES = 1024 * 1024;
