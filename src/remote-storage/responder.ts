@@ -154,7 +154,10 @@ function parsed(body: unknown): Body<Request> {
     throw new ServiceError('invalid_request', message);
   }
   const { metadata, data } = body as Partial<Body>;
-  const request = check(Request, data, 'data') as unknown as Request;
+  if (typeof data !== 'object' || data === null) {
+    throw invalid([{ field: 'data', message: 'must be a JSON object: the request' }]);
+  }
+  const request = check(Request, data) as unknown as Request;
   const sent = check(RequestMetadata, knownOf(metadata), 'metadata');
   if (!exists(sent.timestamp)) {
     throw invalid([{ field: 'metadata.timestamp', message: 'must be a time that exists' }]);
