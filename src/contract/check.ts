@@ -25,7 +25,10 @@ function rulesOf(schema: TObject): Map<string, Rule> {
 const FAULTS_MAX = 20;
 const NAME_SHOWN_MAX_CHARACTERS = 100;
 
-/** One sentence for each field that breaks the schema, up to FAULTS_MAX; `at` says where the object stands. */
+/**
+ * One sentence for each field that breaks the schema, up to FAULTS_MAX. `at` is the path of the
+ * object within what was sent.
+ */
 export function faultsOf(schema: TObject, value: unknown, at = ''): FieldError[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return [{ field: at, message: 'must be a JSON object' }];
@@ -45,8 +48,8 @@ export function faultsOf(schema: TObject, value: unknown, at = ''): FieldError[]
   for (const [field, rule] of rules) {
     const given = (value as Record<string, unknown>)[field];
     if (given === undefined) {
-      if (rule.required)
-        faults.push({ field: path(field), message: `is required: ${rule.expected}` });
+      const message = `is required: ${rule.expected}`;
+      if (rule.required) faults.push({ field: path(field), message });
     } else if (!rule.check.Check(given)) {
       faults.push({ field: path(field), message: `must be ${rule.expected}` });
     }

@@ -30,6 +30,7 @@ const ANSWER_MAX_MS = 30_000;
 const RESPONSE_TTL_MS = 60_000;
 /** Timers count whole milliseconds, and not many: a deadline later than this is this one. */
 const DEADLINE_MAX_MS = 24 * 60 * 60 * 1000;
+
 type Log = {
   info(data: object, message: string): void;
   warn(data: object, message: string): void;
