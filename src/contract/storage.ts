@@ -8,6 +8,7 @@ import {
   type ImagePatch,
   Sha256,
 } from './image.ts';
+import type { Json } from './json.ts';
 import { CONTENT_MAX_BYTES, FILENAME_MAX_CHARACTERS } from './limits.ts';
 import type { Theme, ThemeFields } from './theme.ts';
 
@@ -136,8 +137,11 @@ export interface Storage {
     call: WriteCall,
   ): Promise<Outcome<Image>>;
 
-  /** Throws cursor_invalid; deadline_exceeded when the query takes over a second. */
-  listImages(filter: ImageFilter, call: Call): Promise<ImagePage>;
+  /**
+   * A page is text, as it is large and nobody on its way reads it.
+   * Throws cursor_invalid; deadline_exceeded when the query takes over a second.
+   */
+  listImages(filter: ImageFilter, call: Call): Promise<Json<ImagePage>>;
 
   /** Throws image_not_found, precondition_failed, content_missing, and what `acceptContent` does. */
   replaceContent(

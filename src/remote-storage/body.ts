@@ -1,3 +1,4 @@
+import { type Json, toJson } from '../contract/json.ts';
 import { EVENT_VERSION, type EventType } from '../contract/messages.ts';
 
 type About = {
@@ -10,7 +11,7 @@ type About = {
 };
 
 /** The JSON of a message. */
-export function bodyOf(about: About, data: unknown): string {
+export function bodyOf(about: About, data: Json<unknown>): string {
   const { type, sourceId, correlationId, now, ttlMs } = about;
   const metadata = {
     event_type: type,
@@ -20,5 +21,5 @@ export function bodyOf(about: About, data: unknown): string {
     timestamp: new Date(now).toISOString(),
     ttl: ttlMs / 1000,
   };
-  return JSON.stringify({ metadata, data });
+  return `{"metadata":${toJson(metadata)},"data":${data}}`;
 }

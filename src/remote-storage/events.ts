@@ -1,4 +1,5 @@
 import { Compile } from 'typebox/compile';
+import { toJson } from '../contract/json.ts';
 import { EventData } from '../contract/messages.ts';
 import { IMAGE_EVENTS, type ImageEvent, type ImageEvents } from '../contract/storage.ts';
 import type { Hub, Received, Reception } from '../hub/hub.ts';
@@ -23,7 +24,7 @@ export async function sendEvent(
     message_id,
     correlation_id: correlationId,
     timestamp: created_at,
-    body: bodyOf(about, data),
+    body: bodyOf(about, toJson(data)),
   });
 }
 

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { check } from '../contract/check.ts';
 import { invalid, ServiceError } from '../contract/errors.ts';
+import { type Json, toJson } from '../contract/json.ts';
 import { MESSAGE_CONTENT_MAX_BYTES } from '../contract/limits.ts';
 import {
   type FoundContent,
@@ -12,7 +13,7 @@ import type { ContentClaim, Outcome, Storage, WriteCall } from '../contract/stor
 import { release } from './release.ts';
 
 /** What a success of an operation carries. */
-type Success = { data: object; replayed?: true; created?: true };
+export type Success = { data: Json<object>; replayed?: true; created?: true };
 type CarryOut = (storage: Storage, data: never, call: WriteCall) => Promise<Success>;
 
 /** An operation of a message as a call of Storage. Throws what Storage throws. */
@@ -33,7 +34,7 @@ const CALLS = {
   },
   async get_image(storage, data: object, call) {
     const { image_id } = check(OPERATIONS.get_image.data, data);
-    return { data: await storage.getImage(image_id, call) };
+    return { data: toJson(await storage.getImage(image_id, call)) };
   },
   async update_image(storage, { patch, ...data }: { patch: unknown }, call) {
     const { image_id, whole = false, if_version } = check(UpdateTarget, data);
@@ -64,11 +65,11 @@ const CALLS = {
       throw new ServiceError('invalid_request', message);
     }
     const known = sha256 ?? (await storage.getImage(image_id!, call)).content.sha256;
-    return { data: await foundContent(storage, known, call) };
+    return { data: toJson(await foundContent(storage, known, call)) };
   },
   async list_themes(storage, data: object, call) {
     check(OPERATIONS.list_themes.data, data);
-    return { data: await storage.listThemes(call) };
+    return { data: toJson(await storage.listThemes(call)) };
   },
   async put_theme(storage, { name, ...fields }: { name: string }, call) {
     const put = await storage.putTheme(name, fields, call);
@@ -77,7 +78,7 @@ const CALLS = {
   },
   async ping(storage, data: object, call) {
     check(OPERATIONS.ping.data, data);
-    return { data: await storage.ping(call) };
+    return { data: toJson(await storage.ping(call)) };
   },
 } as const satisfies Record<OperationName, CarryOut>;
 
@@ -87,7 +88,7 @@ const { content: __, ...replaceTarget } = OPERATIONS.replace_content.data.proper
 const ReplaceTarget = Type.Object(replaceTarget, { additionalProperties: false });
 
 function outcome({ value, replayed }: Outcome<object>): Success {
-  return { data: value, ...(replayed && { replayed }) };
+  return { data: toJson(value), ...(replayed && { replayed }) };
 }
 
 function claimOf(content: unknown): ContentClaim {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { safeFilename } from '../contract/filename.ts';
 import type { Image, ImageFilter, ImagePage, ImagePatch } from '../contract/image.ts';
+import { type Json, toJson } from '../contract/json.ts';
 import { MESSAGE_CONTENT_MAX_BYTES } from '../contract/limits.ts';
 import type { OperationName, WireContent } from '../contract/messages.ts';
 import type {
@@ -79,8 +80,8 @@ export class RemoteStorage implements Storage {
     return this.#write('restore_image', target, call);
   }
 
-  listImages(filter: ImageFilter, call: Call): Promise<ImagePage> {
-    return this.#read('list_images', filter, call);
+  listImages(filter: ImageFilter, call: Call): Promise<Json<ImagePage>> {
+    return this.#read('list_images', filter, call, (page) => toJson(page as ImagePage));
   }
 
   async replaceContent(
@@ -119,9 +120,15 @@ export class RemoteStorage implements Storage {
     this.#reads.endSharing();
   }
 
-  #read<T>(operation: OperationName, data: object, call: Call): Promise<T> {
+  /** `made` is done once, however many share the read. */
+  #read<T>(
+    operation: OperationName,
+    data: object,
+    call: Call,
+    made = (answer: unknown) => answer as T,
+  ): Promise<T> {
     return this.#reads.share(`${operation} ${JSON.stringify(data)}`, call, async (shared) => {
-      return (await this.#requester.ask(operation, randomUUID(), data, shared)).data as T;
+      return made((await this.#requester.ask(operation, randomUUID(), data, shared)).data);
     });
   }
 

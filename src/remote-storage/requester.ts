@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Compile, type Validator } from 'typebox/compile';
 import { ServiceError } from '../contract/errors.ts';
+import { toJson } from '../contract/json.ts';
 import {
   CALLS_IN_FLIGHT_MAX,
   CALLS_IN_FLIGHT_MAX_BYTES,
@@ -83,7 +84,7 @@ export class Requester {
       expires_in_ms: left,
       body: bodyOf(
         { type: REQUEST, sourceId: this.#sourceId, correlationId: operationId, now, ttlMs: left },
-        { operation, operation_id: operationId, data },
+        toJson({ operation, operation_id: operationId, data }),
       ),
     };
     return this.#wait(operation, operationId, message, call);

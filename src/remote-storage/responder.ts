@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { check } from '../contract/check.ts';
 import { type ErrorData, invalid, ServiceError, toServiceError } from '../contract/errors.ts';
 import { exists } from '../contract/fields.ts';
+import { type Json, toJson } from '../contract/json.ts';
 import { CLOCKS_DIFFER_MAX_MS } from '../contract/limits.ts';
 import {
   type Body,
@@ -18,7 +19,7 @@ import type { Storage } from '../contract/storage.ts';
 import type { Hub, Message, Received, Reception, Settlement } from '../hub/hub.ts';
 import { bodyOf } from './body.ts';
 import type { Count } from './count.ts';
-import { carryOut } from './operations.ts';
+import { carryOut, type Success } from './operations.ts';
 import { sending } from './sending.ts';
 
 /** An answer that nobody can have any more is not worth the wait for the hub. */
@@ -38,6 +39,14 @@ type Log = {
 };
 
 type Parts = { hub: Hub; storage: Storage; sourceId: string; log: Log; count: Count };
+
+type Answer = {
+  /** Null when the request does not say, or not rightly. */
+  operationId: string | null;
+  response: Json<Response>;
+  /** Milliseconds since the epoch. */
+  deadline: number;
+};
 
 /**
  * Answers requests with what a Storage does. In this order: the change is durable, the answer
@@ -69,13 +78,13 @@ export class Responder {
       log.warn({ reply_to }, 'A request wanted its answer in a queue of this service');
       return 'dead';
     }
-    const { response, deadline } = await this.#answer(message);
-    if (!response.operation_id && reply_to === undefined) {
+    const answer = await this.#answer(message);
+    if (answer.operationId === null && reply_to === undefined) {
       count('dead', REQUEST);
       return 'dead';
     }
     try {
-      await this.#respond(message, response, deadline);
+      await this.#respond(message, answer);
       return 'done';
     } catch (error) {
       count('dead', REQUEST);
@@ -84,7 +93,7 @@ export class Responder {
     }
   }
 
-  async #answer(message: Received): Promise<{ response: Response; deadline: number }> {
+  async #answer(message: Received): Promise<Answer> {
     const { count, log, storage } = this.#parts;
     const started = performance.now();
     const operationId = idIn(message);
@@ -107,10 +116,8 @@ export class Responder {
       const success = await carryOut(storage, data.operation, data.data, call);
       const facts = { operation: data.operation, ...logged(message, started), outcome: 'success' };
       log.info(facts, 'storage operation');
-      return {
-        response: { operation_id: data.operation_id, status: 'success', ...success },
-        deadline,
-      };
+      const { operation_id } = data;
+      return { operationId: operation_id, response: successOf(operation_id, success), deadline };
     } catch (thrown) {
       const error = toServiceError(thrown);
       const facts = { ...logged(message, started), outcome: error.code };
@@ -118,16 +125,17 @@ export class Responder {
         log.error({ ...facts, err: error }, 'storage operation failed');
       else log.info(facts, 'storage operation');
       if (error.code === 'deadline_exceeded') count('expired', REQUEST);
-      return { response: refusal(operationId, error.toData()), deadline };
+      return { operationId, response: refusal(operationId, error.toData()), deadline };
     }
   }
 
   /** Until the hub has it, or nobody awaits it any more: who repeats the request gets it then. */
-  async #respond(message: Received, response: Response, deadline: number): Promise<void> {
+  async #respond(message: Received, answer: Answer): Promise<void> {
     const { hub, count, sourceId } = this.#parts;
+    const { operationId, response, deadline } = answer;
     const now = Date.now();
-    const correlationId = message.correlation_id ?? response.operation_id ?? randomUUID();
-    const answer: Message = {
+    const correlationId = message.correlation_id ?? operationId ?? randomUUID();
+    const sent: Message = {
       type: RESPONSE,
       message_id: randomUUID(),
       correlation_id: correlationId,
@@ -143,7 +151,7 @@ export class Responder {
     const left = Math.min(ANSWER_MAX_MS, Math.max(ANSWER_MIN_MS, deadline - now));
     const until = AbortSignal.timeout(left);
     const signal = AbortSignal.any([until, this.#stop.signal]);
-    const send = () => hub.sendResponse(answer, message.reply_to);
+    const send = () => hub.sendResponse(sent, message.reply_to);
     await sending(hub, signal, send, SENDS_MAX);
     count('sent', RESPONSE);
   }
@@ -191,8 +199,17 @@ function idIn({ body, correlation_id }: Received): string | null {
   return typeof id === 'string' && isOperationId(id) ? id : (correlation_id ?? null);
 }
 
-function refusal(operation_id: string | null, { code, message, ...details }: ErrorData): Response {
-  return { operation_id, status: 'error', code, message, details };
+/** The data is text, so the text of the rest is put around it. */
+function successOf(operation_id: string, { data, ...flags }: Success): Json<Response> {
+  const rest = toJson({ operation_id, status: 'success', ...flags });
+  return `${rest.slice(0, -1)},"data":${data}}` as Json<Response>;
+}
+
+function refusal(
+  operation_id: string | null,
+  { code, message, ...details }: ErrorData,
+): Json<Response> {
+  return toJson<Response>({ operation_id, status: 'error', code, message, details });
 }
 
 function logged(message: Received, started: number) {

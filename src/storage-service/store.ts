@@ -14,6 +14,7 @@ import {
   isSha256,
   Slug,
 } from '../contract/image.ts';
+import type { Json } from '../contract/json.ts';
 import {
   type Accepted,
   type ByteRange,
@@ -134,7 +135,7 @@ export class Store implements Storage, ImageEvents {
     return this.#write({ operation: 'restore_image', image_id, if_version }, call);
   }
 
-  async listImages(filter: ImageFilter, call: Call): Promise<ImagePage> {
+  async listImages(filter: ImageFilter, call: Call): Promise<Json<ImagePage>> {
     return this.#parts.catalog.listImages(listFilter(filter), call);
   }
 

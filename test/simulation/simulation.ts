@@ -1,4 +1,5 @@
 import { ServiceError } from '../../src/contract/errors.ts';
+import { fromJson } from '../../src/contract/json.ts';
 import { PAGE_MAX_ITEMS } from '../../src/contract/limits.ts';
 import { Observer } from './checks/observer.ts';
 import { promisesKept } from './checks/promises-kept.ts';
@@ -136,7 +137,7 @@ class Scenario {
     try {
       const filter = { theme: ['fantasy'], q: 'clien', limit: PAGE_MAX_ITEMS };
       const page = await ask(asking, (storage, call) => storage.listImages(filter, call));
-      return page.items.map(({ id }) => id);
+      return fromJson(page).items.map(({ id }) => id);
     } catch (error) {
       const code = error instanceof ServiceError ? error.code : `${error}`;
       this.#world.broken('when nothing goes wrong, everything is answered', `a list: ${code}`);

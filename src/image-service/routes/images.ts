@@ -37,7 +37,10 @@ export async function imagesRoutes(
   scope.get('/api/v2/images', { schema: LIST }, async (request, reply) => {
     const filter = parseListQuery(queryText(request));
     const page = await ask(reply, (call) => storage.listImages(filter, call));
-    return reply.header('cache-control', 'no-store').send(page);
+    return reply
+      .header('cache-control', 'no-store')
+      .type('application/json; charset=utf-8')
+      .send(page);
   });
 }
 

@@ -5,6 +5,7 @@ import type {
   ImagePage,
   ImagePatch,
 } from '../../contract/image.ts';
+import type { Json } from '../../contract/json.ts';
 import type { Call, ImageEvent } from '../../contract/storage.ts';
 import type { Theme, ThemeFields } from '../../contract/theme.ts';
 import type { ImageFacts } from '../../media/inspector.ts';
@@ -78,7 +79,7 @@ export interface Catalog {
   findImage(imageId: string, call: Call): Promise<Image | undefined>;
 
   /** Throws cursor_invalid; invalid_request when `q` holds no word; a query ends within a second. */
-  listImages(filter: ImageFilter, call: Call): Promise<ImagePage>;
+  listImages(filter: ImageFilter, call: Call): Promise<Json<ImagePage>>;
 
   /** In order of name. */
   listThemes(call: Call): Promise<Theme[]>;

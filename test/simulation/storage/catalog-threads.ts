@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { ServiceError, toServiceError } from '../../../src/contract/errors.ts';
+import { toJson } from '../../../src/contract/json.ts';
 import { catalogFault } from '../../../src/storage-service/catalog/sqlite/connection.ts';
 import { Reader } from '../../../src/storage-service/catalog/sqlite/reader.ts';
 import { Lister } from '../../../src/storage-service/catalog/sqlite/search/lister.ts';
@@ -178,7 +179,7 @@ function readsOf(db: DatabaseSync): Partial<ReadCalls> {
   const lister = new Lister(db);
   const reader = new Reader(db);
   return {
-    list: (filter, deadline) => JSON.stringify(lister.list(filter, deadline)),
+    list: (filter, deadline) => toJson(lister.list(filter, deadline)),
     findImage: (imageId) => reader.findImage(imageId),
     findBlob: (sha256) => reader.findBlob(sha256),
     unpublishedEvents: (limit) => reader.unpublishedEvents(limit),

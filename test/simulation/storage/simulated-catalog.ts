@@ -1,5 +1,6 @@
 import { ServiceError } from '../../../src/contract/errors.ts';
 import type { Image, ImageFilter, ImagePage } from '../../../src/contract/image.ts';
+import type { Json } from '../../../src/contract/json.ts';
 import { READ_DEADLINE_MS, WRITE_DEADLINE_MS } from '../../../src/contract/limits.ts';
 import type { Call } from '../../../src/contract/storage.ts';
 import type {
@@ -34,8 +35,8 @@ export class SimulatedCatalog implements Catalog {
     return this.#read('findImage', [imageId], deadline);
   }
 
-  async listImages(filter: ImageFilter, { deadline }: Call): Promise<ImagePage> {
-    return JSON.parse(await this.#read('list', [filter, deadline], deadline));
+  listImages(filter: ImageFilter, { deadline }: Call): Promise<Json<ImagePage>> {
+    return this.#read('list', [filter, deadline], deadline);
   }
 
   findBlob(sha256: string): Promise<Blob | undefined> {

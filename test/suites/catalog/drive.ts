@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Image, ImageFields, ImageFilter } from '../../../src/contract/image.ts';
+import { fromJson } from '../../../src/contract/json.ts';
 import type { Call } from '../../../src/contract/storage.ts';
 import type { Blob, Catalog, Command } from '../../../src/storage-service/catalog/catalog.ts';
 
@@ -29,8 +30,10 @@ export function drive(opened: () => Catalog) {
     return (await write(command, operation_id)).answer as Image;
   };
 
+  const list = async (filter: ImageFilter) => fromJson(await opened().listImages(filter, call()));
+
   const names = async (filter: ImageFilter) => {
-    const { items } = await opened().listImages(filter, call());
+    const { items } = await list(filter);
     return items.map((item) => item.name);
   };
 
@@ -39,14 +42,14 @@ export function drive(opened: () => Catalog) {
     const all: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await opened().listImages({ ...filter, limit, cursor }, call());
+      const page = await list({ ...filter, limit, cursor });
       all.push(...page.items.map((item) => item.name));
       cursor = page.next_cursor ?? undefined;
     } while (cursor);
     return all;
   };
 
-  return { write, lease, create, names, pages };
+  return { write, lease, create, list, names, pages };
 }
 
 export function call(): Call {

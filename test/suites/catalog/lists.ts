@@ -6,7 +6,7 @@ import { call, drive } from './drive.ts';
 
 /** Filters, searches, pages, themes. */
 export function catalogLists(opened: () => Catalog): void {
-  const { write, create, names, pages } = drive(opened);
+  const { write, create, list, names, pages } = drive(opened);
   describe('filters', () => {
     const zoo: [string, Partial<ImageFields>, Partial<Blob>][] = [
       ['a', { type: 'portrait', theme: 'fantasy', tags: ['zoo', 'fey'] }, { width: 10 }],
@@ -56,16 +56,13 @@ export function catalogLists(opened: () => Catalog): void {
         assert.equal(await found(filter), expected);
       });
       test(`find by ${what} in the order of names`, async () => {
-        const { items } = await opened().listImages(
-          { tag: ['zoo'], ...filter, sort: 'name' },
-          call(),
-        );
+        const { items } = await list({ tag: ['zoo'], ...filter, sort: 'name' });
         assert.equal(items.map((item) => item.name).join(''), expected);
       });
     }
 
     test('find by time, both ends excluded', async () => {
-      const { items } = await opened().listImages({ tag: ['zoo'], sort: 'created_at' }, call());
+      const { items } = await list({ tag: ['zoo'], sort: 'created_at' });
       const [a, , c] = items as [Image, Image, Image];
       const after = items.filter((item) => item.created_at > a.created_at);
       assert.equal(
@@ -147,7 +144,7 @@ export function catalogLists(opened: () => Catalog): void {
     for (const sort of ['-created_at', 'created_at', '-updated_at', 'name'] as const) {
       for (const limit of [1, 3, 10, 200]) {
         test(`of ${limit} by ${sort} hold every image once, in one order`, async () => {
-          const { items } = await opened().listImages({ tag: ['pages'], sort, limit: 200 }, call());
+          const { items } = await list({ tag: ['pages'], sort, limit: 200 });
           const whole = items.map((item) => item.name);
           assert.equal(whole.length, 10);
           assert.deepEqual(await pages({ tag: ['pages'], sort }, limit), whole);
@@ -156,16 +153,16 @@ export function catalogLists(opened: () => Catalog): void {
     }
 
     test('do not repeat or skip an image when others come in between', async () => {
-      const first = await opened().listImages({ tag: ['pages'], limit: 4 }, call());
+      const first = await list({ tag: ['pages'], limit: 4 });
       await create({ name: 'newcomer', tags: ['pages'] });
       const cursor = first.next_cursor!;
-      const rest = await opened().listImages({ tag: ['pages'], limit: 200, cursor }, call());
+      const rest = await list({ tag: ['pages'], limit: 200, cursor });
       assert.equal(rest.items.length, 6);
       assert.ok(!rest.items.some((item) => item.name === 'newcomer'));
     });
 
     test('refuse a cursor that was altered, or belongs to other filters or another sort', async () => {
-      const { next_cursor } = await opened().listImages({ tag: ['pages'], limit: 2 }, call());
+      const { next_cursor } = await list({ tag: ['pages'], limit: 2 });
       const cursor = next_cursor!;
       const altered = `${cursor.slice(0, -2)}${cursor.endsWith('A') ? 'B' : 'A'}${cursor.at(-1)}`;
       for (const filter of [
@@ -177,7 +174,7 @@ export function catalogLists(opened: () => Catalog): void {
       ]) {
         await assert.rejects(opened().listImages(filter, call()), { code: 'cursor_invalid' });
       }
-      const page = await opened().listImages({ tag: ['pages'], limit: 5, cursor }, call());
+      const page = await list({ tag: ['pages'], limit: 5, cursor });
       assert.equal(page.items.length, 5);
     });
   });

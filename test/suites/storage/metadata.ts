@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
-import type { ImagePatch } from '../../../src/contract/image.ts';
+import type { ImageFilter, ImagePatch } from '../../../src/contract/image.ts';
+import { fromJson } from '../../../src/contract/json.ts';
 import type {
   CreateImage,
   ImageEvent,
@@ -107,9 +108,11 @@ export function storageMetadata(opened: () => Storage & ImageEvents): void {
   test('lists answer in pages, and refuse what they do not know', async () => {
     for (const name of ['one', 'two', 'three']) await create({ name, tags: ['listed'] });
     const filter = { tag: ['LISTED '], limit: 2 };
-    const first = await opened().listImages(filter, writeCall());
+    const list = async (filter: ImageFilter) =>
+      fromJson(await opened().listImages(filter, writeCall()));
+    const first = await list(filter);
     const cursor = first.next_cursor!;
-    const second = await opened().listImages({ ...filter, cursor }, writeCall());
+    const second = await list({ ...filter, cursor });
     const names = [...first.items, ...second.items].map((item) => item.name);
     assert.deepEqual(names, ['three', 'two', 'one']);
     const unknown = { colour: ['red'] } as object;

@@ -1,5 +1,6 @@
 import { ServiceError } from '../../../contract/errors.ts';
 import type { Image, ImageFilter, ImagePage } from '../../../contract/image.ts';
+import type { Json } from '../../../contract/json.ts';
 import {
   QUERY_DEADLINE_MS,
   READ_DEADLINE_MS,
@@ -51,9 +52,9 @@ export class SqliteCatalog implements Catalog {
     return this.#read('findImage', [imageId], deadline);
   }
 
-  async listImages(filter: ImageFilter, call: Call): Promise<ImagePage> {
+  async listImages(filter: ImageFilter, call: Call): Promise<Json<ImagePage>> {
     const deadline = Math.min(call.deadline, Date.now() + QUERY_DEADLINE_MS);
-    return JSON.parse(await this.#read('list', [filter, deadline], deadline));
+    return this.#read('list', [filter, deadline], deadline);
   }
 
   listThemes({ deadline }: Call): Promise<Theme[]> {

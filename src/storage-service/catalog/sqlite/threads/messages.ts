@@ -1,4 +1,6 @@
 import type { ErrorData } from '../../../../contract/errors.ts';
+import type { ImagePage } from '../../../../contract/image.ts';
+import type { Json } from '../../../../contract/json.ts';
 import type { Reader } from '../reader.ts';
 import type { Lister } from '../search/lister.ts';
 import type { Upkeep } from '../writes/upkeep.ts';
@@ -24,7 +26,7 @@ export type WriteCalls = Pick<Writer, 'execute'> &
 /** Calls that only read, answered by any reading thread. */
 export type ReadCalls = {
   /** As JSON: the one large answer, and text crosses threads several times faster than objects. */
-  list(...values: Parameters<Lister['list']>): string;
+  list(...values: Parameters<Lister['list']>): Json<ImagePage>;
 } & Pick<
   Reader,
   | 'findImage'

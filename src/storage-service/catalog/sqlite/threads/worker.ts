@@ -2,6 +2,7 @@ import { flushCompileCache } from 'node:module';
 import type { DatabaseSync } from 'node:sqlite';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { ServiceError, toServiceError } from '../../../../contract/errors.ts';
+import { toJson } from '../../../../contract/json.ts';
 import { catalogFault, connect } from '../connection.ts';
 import { Reader } from '../reader.ts';
 import { migrate } from '../schema.ts';
@@ -46,7 +47,7 @@ function serveReads(db: DatabaseSync): void {
   const lister = new Lister(db);
   const reader = new Reader(db);
   const calls: ReadCalls = {
-    list: (filter, deadline) => JSON.stringify(lister.list(filter, deadline)),
+    list: (filter, deadline) => toJson(lister.list(filter, deadline)),
     findImage: (imageId) => reader.findImage(imageId),
     listThemes: () => reader.listThemes(),
     findBlob: (sha256) => reader.findBlob(sha256),
