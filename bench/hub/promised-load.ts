@@ -10,6 +10,8 @@ import { median, percentile } from '../measure/statistics.ts';
 import type { TwoServices } from './two-services.ts';
 
 const SECONDS = 60;
+/** At half the rates, so that neither cold code nor a decoder that starts leaves uploads behind. */
+const WARM_UP_SECONDS = 10;
 const SMALL_PER_SECOND = 20;
 const LARGE_PER_SECOND = 1;
 const READS_PER_SECOND = 200;
@@ -37,27 +39,25 @@ export async function promisedLoad(
     (await client.ask(images, imageForm(distinct(jpegs[index % jpegs.length]!)))).status === 201;
   const read = (urlOf: (index: number) => string) => async (index: number) =>
     (await client.ask(urlOf(index))).status === 200;
+  const offered = (share: number) => ({
+    small: { perSecond: share * SMALL_PER_SECOND, job: upload(small) },
+    large: { perSecond: share * LARGE_PER_SECOND, job: upload(large) },
+    lists: {
+      perSecond: (share * READS_PER_SECOND) / 2,
+      job: read((index) => `${services.url}${lists[index % lists.length]}`),
+    },
+    metadata: {
+      perSecond: (share * READS_PER_SECOND) / 2,
+      job: read((index) => `${images}/${ids[index % ids.length]}`),
+    },
+  });
+  await openLoop(WARM_UP_SECONDS, offered(0.5), signal);
   services.operationsMs();
   services.faults();
   const late = monitorEventLoopDelay({ resolution: 1 });
   late.enable();
   const coresUsed = counting(services);
-  const carried = await openLoop(
-    SECONDS,
-    {
-      small: { perSecond: SMALL_PER_SECOND, job: upload(small) },
-      large: { perSecond: LARGE_PER_SECOND, job: upload(large) },
-      lists: {
-        perSecond: READS_PER_SECOND / 2,
-        job: read((index) => `${services.url}${lists[index % lists.length]}`),
-      },
-      metadata: {
-        perSecond: READS_PER_SECOND / 2,
-        job: read((index) => `${images}/${ids[index % ids.length]}`),
-      },
-    },
-    signal,
-  );
+  const carried = await openLoop(SECONDS, offered(1), signal);
   late.disable();
   const cores = coresUsed();
   const { small: smaller, large: larger, lists: listed, metadata } = carried;

@@ -1,11 +1,17 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { ServiceError } from '../contract/errors.ts';
 import type { Answer, Step, Steps } from './decoder/protocol.ts';
 
 const PROGRAM = new URL('./decoder/decoder.ts', import.meta.url);
 /** A decode fills 2 GiB in more than a second; a look at the size costs 20 µs. */
 const MEMORY_LOOK_MS = 100;
+/**
+ * Whoever reads waits milliseconds and whoever uploads seconds, so where cores are few a decode gives
+ * way, to about half; at 10 uploads fall behind as soon as the cores are full.
+ */
+const DECODER_NICENESS = 3;
 
 export type DecoderLimits = { stepMaxMs: number; memoryMaxBytes: number };
 
@@ -50,6 +56,9 @@ export class DecoderProcess {
       // The parent's own flags (--test, --watch, --inspect) are not for it.
       execArgv: [],
     });
+    const { pid } = this.#child;
+    // Without a pid it could not be started, which its error tells.
+    if (pid !== undefined) setPriority(pid, DECODER_NICENESS);
     this.#child.on('message', (answer: Answer) => this.#settle(answer));
     this.#child.on('error', ({ message }) => this.#end(`the decoder failed: ${message}`, 'exit'));
     this.#child.on('exit', (code, signal) =>

@@ -24,10 +24,8 @@ export function askAlone<T>(
   start: (call: Call) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
-  const late = new ServiceError(
-    'deadline_exceeded',
-    'The storage did not answer in time. Try again.',
-  );
+  const late = () =>
+    new ServiceError('deadline_exceeded', 'The storage did not answer in time. Try again.');
   const deadline = Date.now() + READ_DEADLINE_MS;
   return untilLate(READ_DEADLINE_MS, late, signal, (signal) =>
     start({ requestId, deadline, signal }),
@@ -43,10 +41,11 @@ export async function change<T>(
   operationId: string,
   start: (call: WriteCall) => Promise<Outcome<T>>,
 ): Promise<Outcome<T>> {
-  const late = new ServiceError(
-    'outcome_unknown',
-    'The change was not confirmed in time. Repeat it with the same Idempotency-Key to learn its outcome.',
-  );
+  const late = () =>
+    new ServiceError(
+      'outcome_unknown',
+      'The change was not confirmed in time. Repeat it with the same Idempotency-Key to learn its outcome.',
+    );
   const deadline = Date.now() + WRITE_DEADLINE_MS;
   return await untilLate(WRITE_DEADLINE_MS + COMMIT_GRACE_MS, late, undefined, (signal) =>
     start({ requestId, deadline, signal, operationId }),
@@ -56,15 +55,16 @@ export async function change<T>(
 /** The wait ends when it is late, whatever the work does; the work is told by its signal. */
 async function untilLate<T>(
   milliseconds: number,
-  late: ServiceError,
+  late: () => ServiceError,
   outer: AbortSignal | undefined,
   start: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const ending = new AbortController();
   const lateness = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    lateness.reject(late);
-    ending.abort(late);
+    const error = late();
+    lateness.reject(error);
+    ending.abort(error);
   }, milliseconds);
   try {
     const signal = outer ? AbortSignal.any([outer, ending.signal]) : ending.signal;
