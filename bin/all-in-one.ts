@@ -5,6 +5,8 @@ import { buildServer } from '../src/image-service/server.ts';
 import { readSettings, type Settings } from '../src/settings.ts';
 import { storageServiceSettings } from '../src/storage-service/config.ts';
 import { createLog, type Log, logSettings } from '../src/telemetry/log.ts';
+import { measuredStorage } from '../src/telemetry/measured-storage.ts';
+import { Metrics } from '../src/telemetry/metrics.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
 import { addressOf, type RunningService } from './listening.ts';
 import { runCommand } from './run-command.ts';
@@ -24,7 +26,8 @@ export async function startAllInOne(
   log: Log,
 ): Promise<RunningService> {
   await using closing = new AsyncDisposableStack();
-  const { store, sweeper, close } = await openEmbeddedStore(config, version, log);
+  const metrics = new Metrics({ service: 'all_in_one', version });
+  const { store, sweeper, close } = await openEmbeddedStore(config, version, log, metrics);
   closing.defer(close);
   // Whoever was about to claim them was the process before this one.
   await sweeper.releaseUploads();
@@ -32,9 +35,10 @@ export async function startAllInOne(
     ({ status: 'healthy', latency_ms: 0, mode: 'in_process' }) as const;
   const server = await buildServer({
     config,
-    storage: store,
+    storage: measuredStorage(store, (...call) => metrics.operation(...call)),
     events: store,
     log,
+    metrics,
     version,
     messageHub,
   });

@@ -9,12 +9,15 @@ import { KeyedLock } from '../src/storage-service/keyed-lock.ts';
 import { Store } from '../src/storage-service/store.ts';
 import { Sweeper } from '../src/storage-service/sweeper.ts';
 import type { Log } from '../src/telemetry/log.ts';
+import type { Metrics } from '../src/telemetry/metrics.ts';
+import { measureState } from './measured.ts';
 
 /** A Store over SQLite and files in one data folder. */
 export async function openEmbeddedStore(
   config: StorageServiceConfig,
   version: string,
   log: Log,
+  metrics: Metrics,
 ): Promise<{ store: Store; catalog: Catalog; sweeper: Sweeper; close(): Promise<void> }> {
   await using closing = new AsyncDisposableStack();
   const folder = await openDataFolder(config.dataDir);
@@ -31,7 +34,10 @@ export async function openEmbeddedStore(
 
   const blobs = new FileBlobStore(folder.blobs);
   const locks = new KeyedLock();
-  const intake = new Intake(folder.incoming, inspector, (sha256) => catalog.findBlob(sha256));
+  const known = (sha256: string) => catalog.findBlob(sha256);
+  const taken = (size: number, before: boolean) => metrics.upload(size, before);
+  const intake = new Intake(folder.incoming, inspector, known, taken);
+  measureState(metrics, { dataDir: config.dataDir, inspector });
   const { retentionDays, sweepSeconds } = config;
   const intervalMs = sweepSeconds * 1000;
   const sweeper = new Sweeper({ catalog, blobs, intake, locks, log, retentionDays, intervalMs });

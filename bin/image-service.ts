@@ -10,9 +10,11 @@ import { hubHealth, storageHealth } from '../src/remote-storage/health.ts';
 import { RemoteStorage } from '../src/remote-storage/remote-storage.ts';
 import { Requester } from '../src/remote-storage/requester.ts';
 import { readSettings, type Settings } from '../src/settings.ts';
-import { countInLog } from '../src/telemetry/count.ts';
 import { createLog, type Log, logSettings } from '../src/telemetry/log.ts';
+import { measuredStorage } from '../src/telemetry/measured-storage.ts';
+import { Metrics } from '../src/telemetry/metrics.ts';
 import { addressOf, type RunningService } from './listening.ts';
+import { countMessages, measureHub } from './measured.ts';
 import { runCommand } from './run-command.ts';
 
 /** The Image Service: HTTP, over a Storage Service that it reaches through the Message Hub. */
@@ -35,13 +37,14 @@ export async function startImageService(
   log: Log,
 ): Promise<RunningService> {
   await using closing = new AsyncDisposableStack();
-  const count = countInLog(log);
+  const metrics = new Metrics({ service: SOURCE_ID, version });
+  const count = countMessages(log, metrics);
   const hub = new AmqpHub({ url: config.messageHubUrl, appId: SOURCE_ID, log });
   closing.defer(() => hub.close());
   const events = new RemoteEvents(hub, count);
   const contents = new ContentClient(config.storageServiceUrl, config.storageServiceToken);
   closing.defer(() => contents.close());
-  const requester = new Requester(hub, SOURCE_ID, count);
+  const requester = new Requester(hub, SOURCE_ID, count, (...reply) => metrics.reply(...reply));
   closing.defer(() => requester.close());
   const storage = new RemoteStorage(requester, contents);
   closing.defer(
@@ -50,11 +53,13 @@ export async function startImageService(
       () => storage.changed(),
     ),
   );
+  measureHub(metrics, hub, requester);
   const server = await buildServer({
     config,
-    storage,
+    storage: measuredStorage(storage, (...call) => metrics.operation(...call)),
     events,
     log,
+    metrics,
     version,
     messageHub: () => hubHealth(hub),
     storageHealth: () => storageHealth(contents),

@@ -10,10 +10,12 @@ import { sending } from '../src/remote-storage/sending.ts';
 import { readSettings, type Settings } from '../src/settings.ts';
 import { listenSettings, storageServiceSettings } from '../src/storage-service/config.ts';
 import { Outbox } from '../src/storage-service/outbox.ts';
-import { countInLog } from '../src/telemetry/count.ts';
 import { createLog, type Log, logSettings } from '../src/telemetry/log.ts';
+import { measuredStorage } from '../src/telemetry/measured-storage.ts';
+import { Metrics } from '../src/telemetry/metrics.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
 import { addressOf, type RunningService } from './listening.ts';
+import { countMessages, measureHub, measureOutbox } from './measured.ts';
 import { runCommand } from './run-command.ts';
 
 /** The Storage Service: the state, asked through the Message Hub, and its content endpoint. */
@@ -37,8 +39,10 @@ export async function startStorageService(
 ): Promise<RunningService & { failed: Promise<Error> }> {
   await using closing = new AsyncDisposableStack();
   const failure = Promise.withResolvers<Error>();
-  const count = countInLog(log);
-  const { store, catalog, sweeper, close } = await openEmbeddedStore(config, version, log);
+  const metrics = new Metrics({ service: SOURCE_ID, version });
+  const count = countMessages(log, metrics);
+  const opened = await openEmbeddedStore(config, version, log, metrics);
+  const { store, catalog, sweeper, close } = opened;
   closing.defer(close);
   // Not the bytes that wait for their image: who sent them to the process before may still claim them.
   await sweeper.sweepNow();
@@ -50,18 +54,22 @@ export async function startStorageService(
     publish: (recorded, signal) => sending(hub, signal, () => sendEvent(hub, SOURCE_ID, recorded)),
     log,
   });
+  measureOutbox(metrics, catalog);
+  measureHub(metrics, hub);
   outbox.start();
   closing.defer(() => outbox.stop());
+  const storage = measuredStorage(store, (...call) => metrics.operation(...call));
   const server = buildContentServer({
-    storage: store,
+    storage,
     token: config.storageServiceToken,
     health: () => stateHealth(store, hub, version),
     log,
+    metrics,
   });
   closing.defer(() => server.close());
   await server.listen({ host: config.host, port: config.port });
   // Last: bytes can be sent before the first request that claims them is taken.
-  const parts = { hub, storage: store, sourceId: SOURCE_ID, log, count };
+  const parts = { hub, storage, sourceId: SOURCE_ID, log, count };
   const responder = new Responder(parts, failure.resolve);
   closing.defer(() => responder.close());
   const running = closing.move();

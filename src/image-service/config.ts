@@ -32,6 +32,13 @@ export const imageServiceSettings = {
     describe: 'memory that keeps the most asked-for image files, in MB; 0 for none',
     parse: wholeNumber(0, 65_536),
   } satisfies Setting<number>,
+  rateLimit: {
+    name: 'RATE_LIMIT',
+    default: 0,
+    describe:
+      'requests that one client may send a minute, health and metrics aside; 0 for any number',
+    parse: wholeNumber(0, 1_000_000),
+  } satisfies Setting<number>,
   uploadsMax: {
     name: 'UPLOADS_MAX',
     default: 64,

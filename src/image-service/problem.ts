@@ -1,18 +1,31 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ServiceError } from '../contract/errors.ts';
+import { type ErrorCode, ServiceError } from '../contract/errors.ts';
 import { drain } from '../http/drain.ts';
 import { asServiceError, PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { statusOf } from '../http/status.ts';
 
-export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const error = toldOfKeys(asServiceError(thrown));
+type Send = (thrown: unknown, request: FastifyRequest, reply: FastifyReply) => void;
+
+/** Answers with what went wrong; `counted` is told each code. */
+export function problemSender(counted: (code: ErrorCode) => void): Send {
+  return (thrown, request, reply) => {
+    const error = toldOfKeys(asServiceError(thrown));
+    counted(error.code);
+    sendProblem(error, request, reply);
+  };
+}
+
+function sendProblem(error: ServiceError, request: FastifyRequest, reply: FastifyReply): void {
   const { status, retryAfter } = statusOf(error.code);
   const id = idOf(request);
   if (request.raw.socket.destroyed) request.log.info(id, 'the client left before the answer');
+  else if (error.code === 'overloaded') request.log.info(id, error.message);
   else if (status >= 500)
     request.log[status === 500 ? 'error' : 'warn']({ ...id, err: error }, error.message);
   if (error.replayed) reply.header('idempotent-replayed', 'true');
-  if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
+  if (retryAfter !== undefined && !reply.hasHeader('retry-after')) {
+    reply.header('retry-after', String(retryAfter));
+  }
   // Fastify closes at once after a body it could not parse; see `drain`.
   if (reply.hasHeader('connection')) reply.removeHeader('connection');
   drain(request.raw);

@@ -11,12 +11,15 @@ import { ServiceError } from '../contract/errors.ts';
 import { REQUEST_ID_MAX_CHARACTERS } from '../contract/limits.ts';
 import type { ImageEvents, Storage } from '../contract/storage.ts';
 import { answerSocketError } from '../http/problem.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { ImageServiceConfig } from './config.ts';
 import { ContentCache } from './delivery/content-cache.ts';
 import { ImageCache } from './delivery/image-cache.ts';
-import { idOf, sendProblem } from './problem.ts';
+import { idOf, problemSender } from './problem.ts';
+import { Admission } from './request/admission.ts';
 import { type BrowserGuard, createBrowserGuard } from './request/browser-guard.ts';
 import { keepQueryText } from './request/query.ts';
+import { limitRate } from './request/rate-limit.ts';
 import { UploadGate } from './request/upload.ts';
 import { asyncapiRoutes } from './routes/asyncapi.ts';
 import { contentRoutes } from './routes/content.ts';
@@ -24,6 +27,7 @@ import { describeRoutes, docsRoutes } from './routes/docs.ts';
 import { type HealthDependencies, healthRoutes } from './routes/health.ts';
 import { imageRoutes } from './routes/image.ts';
 import { imagesRoutes } from './routes/images.ts';
+import { metricsRoutes } from './routes/metrics.ts';
 import { themesRoutes } from './routes/themes.ts';
 
 declare module 'fastify' {
@@ -40,6 +44,7 @@ export type ImageServiceDependencies = HealthDependencies & {
   storage: Storage;
   events: ImageEvents;
   log: FastifyBaseLogger;
+  metrics: Metrics;
 };
 
 // Bounds of a connection. A request's own deadlines end long before these.
@@ -74,7 +79,8 @@ const DOCUMENT_ONLY = {
 
 /** The Image Service, ready to listen. */
 export async function buildServer(deps: ImageServiceDependencies): Promise<FastifyInstance> {
-  const { config, storage, events, log } = deps;
+  const { config, storage, events, log, metrics } = deps;
+  const sendProblem = problemSender((code) => metrics.error(code));
   const server = Fastify({
     loggerInstance: log,
     logController: new LogController({
@@ -106,20 +112,27 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
 
   const images = new ImageCache(storage, events);
   const contents = new ContentCache(storage, config.deliveryCacheMb * 1024 * 1024);
+  measureCache(metrics, contents);
   const uploads = new UploadGate(config.uploadsMax);
+  const admission = new Admission();
+  measureAdmission(metrics, admission, uploads);
   const guard = createBrowserGuard(config);
 
   identifyOwner(server, config.trustProxy);
-  observe(server, guard);
+  observe(server, guard, metrics);
+  server.setErrorHandler(sendProblem);
   refuseUnknown(server, guard);
   closeInTime(server, images);
+  server.addHook('onClose', async () => admission.close());
 
   await describeRoutes(server, deps.version);
-  await server.register(imagesRoutes, { storage, uploads });
-  await server.register(imageRoutes, { storage, images });
+  await limitRate(server, config.rateLimit);
+  await server.register(imagesRoutes, { storage, uploads, admission });
+  await server.register(imageRoutes, { storage, images, admission });
   await server.register(contentRoutes, { storage, images, contents, uploads });
-  await server.register(themesRoutes, { storage });
+  await server.register(themesRoutes, { storage, admission });
   await server.register(healthRoutes, deps);
+  await server.register(metricsRoutes, { metrics });
   await server.register(docsRoutes);
   await server.register(asyncapiRoutes, deps);
   return server;
@@ -147,7 +160,7 @@ function identifyOwner(server: FastifyInstance, trustProxy: boolean): void {
 }
 
 /** What every request meets, and the line it leaves in the log. */
-function observe(server: FastifyInstance, guard: BrowserGuard): void {
+function observe(server: FastifyInstance, guard: BrowserGuard, metrics: Metrics): void {
   server.decorateRequest('delivery', false);
   server.addHook('onRequest', (request, reply, next) => {
     reply.header('x-request-id', request.id);
@@ -167,9 +180,9 @@ function observe(server: FastifyInstance, guard: BrowserGuard): void {
     const duration_ms = Math.round(reply.elapsedTime * 100) / 100;
     const facts = { ...idOf(request), method, url, status, duration_ms };
     request.log[level](facts, 'request answered');
+    metrics.request(request.routeOptions.url, method, status, reply.elapsedTime / 1000);
     next();
   });
-  server.setErrorHandler(sendProblem);
 }
 
 /** Addresses and methods that no route has; OPTIONS is answered for all that have one. */
@@ -207,4 +220,25 @@ function closeInTime(server: FastifyInstance, images: ImageCache): void {
     });
     done();
   });
+}
+
+function measureCache(metrics: Metrics, contents: ContentCache): void {
+  metrics.totals(
+    'dnd_delivery_cache_requests_total',
+    { help: 'Files asked of the delivery cache: hit, or miss', label: 'outcome' },
+    () => ({ hit: contents.load.hits, miss: contents.load.misses }),
+  );
+  metrics.gauge(
+    'dnd_delivery_cache_bytes',
+    'Files in memory for delivery',
+    () => contents.load.bytes,
+  );
+}
+
+function measureAdmission(metrics: Metrics, admission: Admission, uploads: UploadGate): void {
+  metrics.gauges(
+    'dnd_http_requests_in_progress',
+    { help: 'Requests about images and themes: inside, or waiting; and uploads', label: 'state' },
+    () => ({ ...admission.load, uploading: uploads.inside }),
+  );
 }

@@ -16,6 +16,7 @@ import { answerSocketError, asServiceError, PROBLEM_TYPE, problemOf } from '../h
 import { lengthOf, parseRanges } from '../http/ranges.ts';
 import { statusOf } from '../http/status.ts';
 import { UPLOAD_MAX_MS, watchUpload } from '../http/upload-watch.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { release } from './release.ts';
 
 /** An upload at its slowest, and the time to inspect and keep it. */
@@ -23,6 +24,8 @@ const ACCEPT_MAX_MS = UPLOAD_MAX_MS + WRITE_DEADLINE_MS;
 /** Longer than ContentClient keeps an idle connection. */
 const KEEP_ALIVE_MS = 10_000;
 const CONNECTIONS_MAX = 1_024;
+/** Asked for every few seconds by whoever watches. */
+const NOT_LOGGED: ReadonlySet<string> = new Set(['/health', '/metrics']);
 const REQUEST_ID = /^[\w.-]{1,64}$/;
 /** RFC 9530: of the digests that it may carry, this is the one that is looked at. */
 const DIGEST = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):\s*(?:,|$)/;
@@ -34,11 +37,16 @@ type Dependencies = {
   /** The body of `/health`, and whether it is good. */
   health: () => Promise<{ healthy: boolean; body: object }>;
   log: FastifyBaseLogger;
+  metrics: Metrics;
 };
 
 /** The content endpoint of docs/message-hub.md: bytes too large for a message, and the health. */
 export function buildContentServer(deps: Dependencies): FastifyInstance {
-  const { storage, token, health, log } = deps;
+  const { storage, token, health, log, metrics } = deps;
+  const refuse = (thrown: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    metrics.error(asServiceError(thrown).code);
+    sendProblem(thrown, request, reply);
+  };
   const server = Fastify({
     loggerInstance: log,
     logController: new LogController({
@@ -52,14 +60,14 @@ export function buildContentServer(deps: Dependencies): FastifyInstance {
     requestTimeout: ACCEPT_MAX_MS + WRITE_DEADLINE_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
-    frameworkErrors: sendProblem,
+    frameworkErrors: refuse,
     clientErrorHandler: answerSocketError,
   });
   server.server.maxConnections = CONNECTIONS_MAX;
   server.removeAllContentTypeParsers();
   // The route streams the body on.
   server.addContentTypeParser('*', (_request, _body, done) => done(null));
-  server.setErrorHandler(sendProblem);
+  server.setErrorHandler(refuse);
   server.setNotFoundHandler(() => {
     throw new ServiceError('not_found', 'Nothing has this address; docs/message-hub.md lists all.');
   });
@@ -70,8 +78,9 @@ export function buildContentServer(deps: Dependencies): FastifyInstance {
   server.addHook('onResponse', (request, reply, next) => {
     const { method, url } = request;
     const duration_ms = Math.round(reply.elapsedTime * 100) / 100;
-    const level = url === '/health' ? 'debug' : 'info';
+    const level = NOT_LOGGED.has(url) ? 'debug' : 'info';
     request.log[level]({ method, url, status: reply.statusCode, duration_ms }, 'content request');
+    metrics.request(request.routeOptions.url, method, reply.statusCode, duration_ms / 1000);
     next();
   });
 
@@ -81,6 +90,10 @@ export function buildContentServer(deps: Dependencies): FastifyInstance {
       .code(healthy ? 200 : 503)
       .header('cache-control', 'no-store')
       .send(body);
+  });
+  server.get('/metrics', async (_request, reply) => {
+    reply.header('cache-control', 'no-store').type(metrics.contentType);
+    return metrics.text();
   });
   server.register(async (scope) => {
     scope.addHook('onRequest', async (request) => requireToken(request, token));

@@ -22,6 +22,9 @@ import type { Count } from './count.ts';
 /** A success that a response carries. */
 export type Answer = { data: unknown; replayed: boolean; created: boolean };
 
+/** Told of each answer: how many seconds after its request was sent. */
+export type Replied = (operation: OperationName, seconds: number) => void;
+
 type Waiter = {
   operation: OperationName;
   operationId: string;
@@ -44,19 +47,26 @@ export class Requester {
   readonly #hub: Hub;
   readonly #sourceId: string;
   readonly #count: Count;
+  readonly #replied: Replied;
   readonly #replies: Reception;
   readonly #endReconnects: () => void;
   readonly #waiters = new Map<string, Waiter>();
   #waitingBytes = 0;
 
-  constructor(hub: Hub, sourceId: string, count: Count) {
+  constructor(hub: Hub, sourceId: string, count: Count, replied: Replied = () => {}) {
     this.#hub = hub;
     this.#sourceId = sourceId;
     this.#count = count;
+    this.#replied = replied;
     this.#replies = hub.receiveReplies((message) => this.#take(message));
     this.#endReconnects = hub.onReconnect(() => {
       for (const waiter of this.#waiters.values()) this.#send(waiter, 'repeated');
     });
+  }
+
+  /** Requests that wait for their answers, for metrics. */
+  get inFlight(): { calls: number; bytes: number } {
+    return { calls: this.#waiters.size, bytes: this.#waitingBytes };
   }
 
   /**
@@ -169,6 +179,7 @@ export class Requester {
     if (!response.Check(data)) return 'malformed';
     const waiter = this.#waiterOf(received, data.operation_id);
     if (!waiter) return 'late';
+    this.#replied(waiter.operation, (Date.now() - waiter.message.timestamp) / 1000);
     if (data.status === 'error') {
       const { code, message, details } = data;
       waiter.reject(ServiceError.fromData({ code, message, ...details }));

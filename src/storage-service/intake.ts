@@ -31,6 +31,8 @@ export type Staged = {
 type Received = { path: string; sha256: string; size_bytes: number };
 type Turn = { signal: AbortSignal; deadline: number };
 type KnownFacts = (sha256: string) => Promise<ImageFacts | undefined>;
+/** Told of each stream that was taken; `known`: the same bytes were inspected before. */
+export type Taken = (size_bytes: number, known: boolean) => void;
 
 /**
  * The one way in for bytes, whichever door they come by: limited and hashed while they flow to a
@@ -40,14 +42,16 @@ export class Intake {
   readonly #folder: string;
   readonly #inspector: Inspector;
   readonly #known: KnownFacts;
+  readonly #taken: Taken;
   /** Names of the streams that are passing through. */
   readonly #passing = new Set<string>();
 
   /** `known` tells what an earlier inspection of the same bytes found. */
-  constructor(folder: string, inspector: Inspector, known: KnownFacts) {
+  constructor(folder: string, inspector: Inspector, known: KnownFacts, taken: Taken = () => {}) {
     this.#folder = folder;
     this.#inspector = inspector;
     this.#known = known;
+    this.#taken = taken;
   }
 
   /**
@@ -64,16 +68,14 @@ export class Intake {
     const files = [join(this.#folder, name)];
     try {
       const received = await receive(bytes, files[0]!, turn.signal);
-      const clean = await this.#inspected(received, turn);
+      const { known, ...clean } = await this.#inspected(received, turn);
       const path = `${clean.path}.${clean.sha256}`;
       files.push(path);
       await fs.rename(clean.path, path);
-      return await use({
-        ...clean,
-        path,
-        source_sha256: received.sha256,
-        source_size_bytes: received.size_bytes,
-      });
+      const source = { source_sha256: received.sha256, source_size_bytes: received.size_bytes };
+      const used = await use({ ...clean, path, ...source });
+      this.#taken(received.size_bytes, known);
+      return used;
     } catch (error) {
       throw toServiceError(diskFault(error));
     } finally {
@@ -96,14 +98,17 @@ export class Intake {
     }
   }
 
-  async #inspected(received: Received, turn: Turn): Promise<Received & { facts: ImageFacts }> {
+  async #inspected(
+    received: Received,
+    turn: Turn,
+  ): Promise<Received & { facts: ImageFacts; known: boolean }> {
     let found = received;
     for (let pass = 0; pass < INSPECTIONS_MAX_PASSES; pass += 1) {
       const known = await this.#known(found.sha256);
-      if (known) return { ...found, facts: known };
+      if (known) return { ...found, facts: known, known: true };
       // What is served must itself have passed the inspection.
       const { facts, edits } = await this.#inspector.inspect(found.path, turn);
-      if (edits.length === 0) return { ...found, facts };
+      if (edits.length === 0) return { ...found, facts, known: false };
       found = await cleaned(found.path, edits);
     }
     const message = 'The location data of the image cannot be removed. Save it anew without it.';

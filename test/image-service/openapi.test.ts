@@ -32,6 +32,7 @@ test('it holds every route, each with an id of its own and its errors', () => {
     '/health',
     '/health/live',
     '/health/ready',
+    '/metrics',
   ]);
   const ids = operations.map(({ operationId }) => operationId);
   assert.equal(new Set(ids).size, ids.length);

@@ -8,6 +8,7 @@ import type { DependencyHealth } from '../../src/image-service/routes/health.ts'
 import { buildServer } from '../../src/image-service/server.ts';
 import { readSettings } from '../../src/settings.ts';
 import { createLog } from '../../src/telemetry/log.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 import type { RunningService } from './service.ts';
 
 export type EdgeOptions = {
@@ -27,13 +28,15 @@ export async function startEdge(options: EdgeOptions): Promise<RunningService> {
   const destination = { write: (line: string) => lines.push(JSON.parse(line)) };
   const log = createLog({ service: 'test', version: '0', level: 'INFO', destination });
   const config = readSettings(allInOneSettings, { DATA_DIR: dataDir });
-  const opened = await openEmbeddedStore(config, '0', log);
+  const metrics = new Metrics({ service: 'test', version: '0' });
+  const opened = await openEmbeddedStore(config, '0', log, metrics);
   closing.defer(opened.close);
   const server = await buildServer({
     config,
     storage: withChanges(opened.store, options.around?.(opened.store) ?? {}),
     events: options.events ?? opened.store,
     log,
+    metrics,
     version: '0',
     messageHub: options.messageHub ?? (async () => ({ status: 'healthy', latency_ms: 0 })),
   });

@@ -16,6 +16,7 @@ import { readSettings } from '../../src/settings.ts';
 import { storageServiceSettings } from '../../src/storage-service/config.ts';
 import { Outbox } from '../../src/storage-service/outbox.ts';
 import { createLog } from '../../src/telemetry/log.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 
 type Joined = AsyncDisposable & {
   storage: RemoteStorage & ImageEvents;
@@ -34,7 +35,8 @@ export async function joinStorage(hubOf: (appId: string) => Hub, token: string |
   closing.defer(() => rm(folder, { recursive: true, force: true }));
   const config = readSettings(storageServiceSettings, { DATA_DIR: folder });
   const log = createLog({ service: 'test', version: '0', level: 'ERROR' });
-  const { store, catalog, close } = await openEmbeddedStore(config, '0.0.0', log);
+  const metrics = new Metrics({ service: 'test', version: '0' });
+  const { store, catalog, close } = await openEmbeddedStore(config, '0.0.0', log, metrics);
   closing.defer(close);
 
   const behind = hubOf('storage_service');
@@ -48,7 +50,7 @@ export async function joinStorage(hubOf: (appId: string) => Hub, token: string |
   outbox.start();
   closing.defer(() => outbox.stop());
   const health = async () => ({ healthy: true, body: { status: 'healthy' } });
-  const server = buildContentServer({ storage: store, token, health, log });
+  const server = buildContentServer({ storage: store, token, health, log, metrics });
   closing.defer(() => server.close());
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   const parts = { hub: behind, storage: store, sourceId: 'test', log, count };

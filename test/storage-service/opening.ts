@@ -8,6 +8,7 @@ import type { CreateImage, WriteCall } from '../../src/contract/storage.ts';
 import { readSettings } from '../../src/settings.ts';
 import { storageServiceSettings } from '../../src/storage-service/config.ts';
 import { createLog } from '../../src/telemetry/log.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 import { png } from '../services/api.ts';
 
 export const HOUR_MS = 60 * 60 * 1000;
@@ -24,7 +25,8 @@ export async function temporaryFolder(t: TestContext): Promise<string> {
 export async function opening(t: TestContext, dataDir: string) {
   const config = readSettings(storageServiceSettings, { DATA_DIR: dataDir });
   const log = createLog({ service: 'test', version: '0', level: 'ERROR' });
-  const { store, sweeper, close } = await openEmbeddedStore(config, '0.0.0', log);
+  const metrics = new Metrics({ service: 'test', version: '0' });
+  const { store, sweeper, close } = await openEmbeddedStore(config, '0.0.0', log, metrics);
   let closed: Promise<void> | undefined;
   const closeOnce = () => {
     closed ??= close();

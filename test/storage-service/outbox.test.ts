@@ -6,6 +6,7 @@ import type { RecordedEvent } from '../../src/storage-service/catalog/catalog.ts
 import { storageServiceSettings } from '../../src/storage-service/config.ts';
 import { Outbox } from '../../src/storage-service/outbox.ts';
 import { createLog } from '../../src/telemetry/log.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
 import { eventually } from '../services/data-folder.ts';
 import { claimOf, fieldsOf, png, writeCall } from '../suites/storage/drive.ts';
 import { temporaryFolder } from './opening.ts';
@@ -19,7 +20,8 @@ const log = createLog({
 
 async function opened(dataDir: string) {
   const config = readSettings(storageServiceSettings, { DATA_DIR: dataDir });
-  const { store, catalog, close } = await openEmbeddedStore(config, '0', log);
+  const metrics = new Metrics({ service: 'test', version: '0' });
+  const { store, catalog, close } = await openEmbeddedStore(config, '0', log, metrics);
   const create = async () => {
     const data = await png();
     const { value } = await store.createImage(

@@ -31,6 +31,8 @@ export class ContentCache {
   readonly #files: LRUCache<string, Held> | undefined;
   readonly #reading = new Map<string, Promise<Held>>();
   #outsideBytes = 0;
+  #hits = 0;
+  #misses = 0;
 
   constructor(storage: Storage, sizeBytes: number) {
     this.#storage = storage;
@@ -46,10 +48,21 @@ export class ContentCache {
     });
   }
 
+  /** For metrics. Bytes are those kept, and those outside that are read or sent. */
+  get load(): { hits: number; misses: number; bytes: number } {
+    const bytes = (this.#files?.calculatedSize ?? 0) + this.#outsideBytes;
+    return { hits: this.#hits, misses: this.#misses, bytes };
+  }
+
   /** What is kept, at once. */
   kept(sha256: string): Lease | undefined {
     const held = this.#files?.get(sha256);
-    return held && this.#lend(held);
+    if (!held) {
+      this.#misses += 1;
+      return undefined;
+    }
+    this.#hits += 1;
+    return this.#lend(held);
   }
 
   /** The file, read now and kept; undefined when it is to be streamed. */

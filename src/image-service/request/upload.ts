@@ -15,6 +15,11 @@ export class UploadGate {
     this.#max = max;
   }
 
+  /** How many are in now. */
+  get inside(): number {
+    return this.#inside;
+  }
+
   /** Runs `receive` while the body arrives; ends with it, or when the watch gives the body up. */
   async admit<T>(
     request: FastifyRequest,

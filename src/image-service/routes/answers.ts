@@ -51,19 +51,19 @@ export const SHARED_SCHEMAS = [
   ProblemSchema,
 ];
 
-const text = (description: string) => ({ type: 'string', description });
+const header = (description: string) => ({ type: 'string', description });
 const HEADERS = {
-  'X-Request-ID': text('the id of the request in every log'),
-  ETag: text('the version of what is answered'),
-  Location: text('where the new resource is'),
-  'Idempotent-Replayed': text('true when the answer was kept from an earlier execution'),
-  'Retry-After': text('seconds to wait before the request is repeated'),
-  'Content-Range': text('which bytes of how many'),
-  'Last-Modified': text('when the image last changed'),
-  'Cache-Control': text('how long the answer may be kept'),
-  'Content-Disposition': text('the name of the file'),
-  'Accept-Ranges': text('bytes'),
-  Allow: text('the methods taken here'),
+  'X-Request-ID': header('the id of the request in every log'),
+  ETag: header('the version of what is answered'),
+  Location: header('where the new resource is'),
+  'Idempotent-Replayed': header('true when the answer was kept from an earlier execution'),
+  'Retry-After': header('seconds to wait before the request is repeated'),
+  'Content-Range': header('which bytes of how many'),
+  'Last-Modified': header('when the image last changed'),
+  'Cache-Control': header('how long the answer may be kept'),
+  'Content-Disposition': header('the name of the file'),
+  'Accept-Ranges': header('bytes'),
+  Allow: header('the methods taken here'),
 } as const;
 
 function headers(...names: (keyof typeof HEADERS)[]) {
@@ -80,6 +80,11 @@ export function json(
 ) {
   const content = { schema: typeof schema === 'string' ? ref(schema) : schema };
   return { description, headers: headers(...names), content: { 'application/json': content } };
+}
+
+/** Plain text. */
+export function text(schema: TSchema, description: string) {
+  return { description, headers: headers(), content: { 'text/plain': { schema } } };
 }
 
 /** An answer without a body. */
@@ -99,6 +104,7 @@ const ALL_ERRORS = [
   'request_forbidden',
   'method_not_allowed',
   'request_timeout',
+  'rate_limited',
   'headers_too_large',
 ] as const;
 const WRITE_ERRORS = [

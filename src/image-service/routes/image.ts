@@ -6,6 +6,7 @@ import { ImageFields, ImagePatch, Image as ImageSchema, isImageId } from '../../
 import type { Outcome, Storage, WriteCall } from '../../contract/storage.ts';
 import { demandedTag, evaluate } from '../delivery/conditions.ts';
 import type { ImageCache } from '../delivery/image-cache.ts';
+import type { Admission } from '../request/admission.ts';
 import { ask, askAlone, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
 import { takeJson } from '../request/json-body.ts';
@@ -29,11 +30,11 @@ const READ_ONLY = Object.keys(ImageSchema.properties).filter(
 /** One image: its metadata, its end and its return. */
 export async function imageRoutes(
   scope: FastifyInstance,
-  { storage, images }: { storage: Storage; images: ImageCache },
+  { storage, images, admission }: { storage: Storage; images: ImageCache; admission: Admission },
 ): Promise<void> {
   takeJson(scope, ['application/json', 'application/merge-patch+json']);
 
-  scope.get(URL, { schema: GET }, async (request, reply) => {
+  scope.get(URL, { schema: GET, ...admission.hooks }, async (request, reply) => {
     const id = imageIdOf(request);
     const image = await ask(reply, (call) => storage.getImage(id, call));
     const etag = `"${image.version}"`;
@@ -47,7 +48,7 @@ export async function imageRoutes(
     return reply.send(image);
   });
 
-  scope.patch(URL, { schema: PATCH }, async (request, reply) => {
+  scope.patch(URL, { schema: PATCH, ...admission.hooks }, async (request, reply) => {
     const image_id = imageIdOf(request);
     const patch = patchFields(request.body);
     const outcome = await write(request, image_id, (if_version, call) =>
@@ -57,7 +58,7 @@ export async function imageRoutes(
     return reply.header('etag', `"${image.version}"`).send(image);
   });
 
-  scope.put(URL, { schema: PUT }, async (request, reply) => {
+  scope.put(URL, { schema: PUT, ...admission.hooks }, async (request, reply) => {
     const image_id = imageIdOf(request);
     const patch = wholeFields(withoutReadOnly(request.body));
     const outcome = await write(request, image_id, (if_version, call) =>
@@ -67,7 +68,7 @@ export async function imageRoutes(
     return reply.header('etag', `"${image.version}"`).send(image);
   });
 
-  scope.delete(URL, { schema: DELETE }, async (request, reply) => {
+  scope.delete(URL, { schema: DELETE, ...admission.hooks }, async (request, reply) => {
     const image_id = imageIdOf(request);
     const outcome = await write(request, image_id, (if_version, call) =>
       storage.deleteImage({ image_id, ...if_version }, call),
@@ -76,7 +77,7 @@ export async function imageRoutes(
     return reply.code(204).send();
   });
 
-  scope.post(`${URL}/restore`, { schema: RESTORE }, async (request, reply) => {
+  scope.post(`${URL}/restore`, { schema: RESTORE, ...admission.hooks }, async (request, reply) => {
     const image_id = imageIdOf(request);
     const outcome = await write(request, image_id, (if_version, call) =>
       storage.restoreImage({ image_id, ...if_version }, call),

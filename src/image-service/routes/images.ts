@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { ImageFields, ImageFilter } from '../../contract/image.ts';
 import type { Storage } from '../../contract/storage.ts';
+import type { Admission } from '../request/admission.ts';
 import { ask, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
 import { parseListQuery, queryText } from '../request/query.ts';
@@ -13,7 +14,7 @@ import { IDEMPOTENCY_HEADER, json, readProblems, writeProblems } from './answers
 /** All images: upload, list and search. */
 export async function imagesRoutes(
   scope: FastifyInstance,
-  { storage, uploads }: { storage: Storage; uploads: UploadGate },
+  { storage, uploads, admission }: { storage: Storage; uploads: UploadGate; admission: Admission },
 ): Promise<void> {
   await scope.register(multipart, FORM_LIMITS);
 
@@ -34,7 +35,7 @@ export async function imagesRoutes(
       .send(image);
   });
 
-  scope.get('/api/v2/images', { schema: LIST }, async (request, reply) => {
+  scope.get('/api/v2/images', { schema: LIST, ...admission.hooks }, async (request, reply) => {
     const filter = parseListQuery(queryText(request));
     const page = await ask(reply, (call) => storage.listImages(filter, call));
     return reply

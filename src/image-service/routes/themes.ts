@@ -5,6 +5,7 @@ import { ServiceError } from '../../contract/errors.ts';
 import { Slug } from '../../contract/image.ts';
 import type { Storage } from '../../contract/storage.ts';
 import { ThemeFields } from '../../contract/theme.ts';
+import type { Admission } from '../request/admission.ts';
 import { ask, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
 import { takeJson } from '../request/json-body.ts';
@@ -16,16 +17,16 @@ const ThemeName = Type.Object({ name: Slug });
 /** The theme vocabulary. */
 export async function themesRoutes(
   scope: FastifyInstance,
-  { storage }: { storage: Storage },
+  { storage, admission }: { storage: Storage; admission: Admission },
 ): Promise<void> {
   takeJson(scope, ['application/json']);
 
-  scope.get(URL, { schema: LIST }, async (_request, reply) => {
+  scope.get(URL, { schema: LIST, ...admission.hooks }, async (_request, reply) => {
     const themes = await ask(reply, (call) => storage.listThemes(call));
     return reply.header('cache-control', 'no-store').send(themes);
   });
 
-  scope.get(`${URL}/:name`, { schema: GET }, async (request, reply) => {
+  scope.get(`${URL}/:name`, { schema: GET, ...admission.hooks }, async (request, reply) => {
     const { name } = request.params as { name: string };
     const { items } = await ask(reply, (call) => storage.listThemes(call));
     const theme = items.find((item) => item.name === name);
@@ -33,7 +34,7 @@ export async function themesRoutes(
     return reply.header('cache-control', 'no-store').send(theme);
   });
 
-  scope.put(`${URL}/:name`, { schema: PUT }, async (request, reply) => {
+  scope.put(`${URL}/:name`, { schema: PUT, ...admission.hooks }, async (request, reply) => {
     const { name } = check(ThemeName, request.params);
     const fields = check(ThemeFields, withoutReadOnly(request.body));
     const outcome = await change(request.id, operationIdOf(request), (call) =>

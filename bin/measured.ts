@@ -1,0 +1,68 @@
+import { statfs } from 'node:fs/promises';
+import type { Hub } from '../src/hub/hub.ts';
+import type { DecoderPool } from '../src/media/decoder-pool.ts';
+import type { Count } from '../src/remote-storage/count.ts';
+import type { Requester } from '../src/remote-storage/requester.ts';
+import type { Catalog } from '../src/storage-service/catalog/catalog.ts';
+import { countInLog } from '../src/telemetry/count.ts';
+import type { Log } from '../src/telemetry/log.ts';
+import type { Metrics } from '../src/telemetry/metrics.ts';
+
+/** What an operator watches of the state: its disk, its decoder, and events that are not yet told. */
+export function measureState(
+  metrics: Metrics,
+  { dataDir, inspector }: { dataDir: string; inspector: Pick<DecoderPool, 'load'> },
+): void {
+  metrics.gauges(
+    'dnd_disk_bytes',
+    { help: 'The file system of DATA_DIR: free, or size', label: 'what' },
+    async () => {
+      const { bavail, blocks, bsize } = await statfs(dataDir);
+      return { free: bavail * bsize, size: blocks * bsize };
+    },
+  );
+  metrics.gauges(
+    'dnd_decoder_jobs',
+    { help: 'Images that are being inspected, or wait for it', label: 'state' },
+    () => ({ running: inspector.load.jobs, waiting: inspector.load.waiting }),
+  );
+  metrics.gauge('dnd_decoder_pixels', 'Pixels being decoded', () => inspector.load.pixels);
+}
+
+/** How long the oldest event of a change has waited to be published. */
+export function measureOutbox(metrics: Metrics, catalog: Pick<Catalog, 'unpublishedEvents'>): void {
+  metrics.gauge(
+    'dnd_outbox_oldest_event_age_seconds',
+    'Since the oldest change whose event is not published; 0: all are',
+    async () => {
+      const [oldest] = await catalog.unpublishedEvents(1);
+      return oldest ? Math.max(0, Date.now() - oldest.created_at) / 1000 : 0;
+    },
+  );
+}
+
+/** Whether messages flow, and of a service that asks, how many requests wait for their answers. */
+export function measureHub(
+  metrics: Metrics,
+  hub: Pick<Hub, 'connected'>,
+  requester?: Pick<Requester, 'inFlight'>,
+): void {
+  metrics.gauge('dnd_hub_connected', '1 while messages can be sent and received', () =>
+    hub.connected ? 1 : 0,
+  );
+  if (!requester) return;
+  metrics.gauges(
+    'dnd_hub_in_flight',
+    { help: 'Requests that wait for their answers: calls, and bytes of them', label: 'what' },
+    () => requester.inFlight,
+  );
+}
+
+/** Messages are counted in the log and for Prometheus. */
+export function countMessages(log: Log, metrics: Metrics): Count {
+  const inLog = countInLog(log);
+  return (what, eventType) => {
+    inLog(what, eventType);
+    metrics.message(what, eventType);
+  };
+}

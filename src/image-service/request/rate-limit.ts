@@ -1,0 +1,35 @@
+import rateLimit from '@fastify/rate-limit';
+import type { FastifyInstance } from 'fastify';
+import { ServiceError } from '../../contract/errors.ts';
+
+/** What `RATE_LIMIT` counts in. */
+const WINDOW_MS = 60_000;
+/** Clients remembered; whoever comes after so many others begins anew (about 2 MB). */
+const CLIENTS_MAX = 10_000;
+/** Whoever watches the service must see it also while it refuses. */
+const UNLIMITED: ReadonlySet<string | undefined> = new Set([
+  '/health',
+  '/health/live',
+  '/health/ready',
+  '/metrics',
+]);
+
+/**
+ * At most so many requests of one client a minute; headers of the answers tell how many are left. A
+ * client is an address; of IPv6 a network of 64 bits, as a host has a whole one.
+ */
+export async function limitRate(server: FastifyInstance, perMinute: number): Promise<void> {
+  if (perMinute === 0) return;
+  await server.register(rateLimit, {
+    max: perMinute,
+    timeWindow: WINDOW_MS,
+    cache: CLIENTS_MAX,
+    enableDraftSpec: true,
+    allowList: ({ routeOptions }) => UNLIMITED.has(routeOptions.url),
+    errorResponseBuilder: (_request, { ttl }) => {
+      const seconds = Math.ceil(ttl / 1000);
+      const message = `More than ${perMinute} requests came within a minute; go on in ${seconds} s.`;
+      return new ServiceError('rate_limited', message);
+    },
+  });
+}

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { toJson } from '../../../src/contract/json.ts';
+import { problem } from '../../services/api.ts';
+import { eventually } from '../../services/data-folder.ts';
+import { startEdge } from '../../services/edge.ts';
+import { valueAt } from '../../services/metrics.ts';
+import { startService } from '../../services/service.ts';
+
+const LIST = '/api/v2/images';
+
+/** An edge whose lists wait until they are let go. */
+async function heldEdge() {
+  const gate = Promise.withResolvers<void>();
+  const edge = await startEdge({
+    around: () => ({
+      async listImages() {
+        await gate.promise;
+        return toJson({ items: [], next_cursor: null });
+      },
+    }),
+  });
+  const list = (signal?: AbortSignal) => fetch(edge.url + LIST, { signal: signal ?? null });
+  const inside = (state: string) =>
+    valueAt(edge.url, `dnd_http_requests_in_progress{state="${state}"}`);
+  return { edge, list, inside, release: gate.resolve };
+}
+
+describe('more requests than can be answered at the same time', () => {
+  test('are all answered when they are only a burst', async () => {
+    await using edge = await startEdge({});
+    const burst = Array.from({ length: 200 }, () => fetch(edge.url + LIST));
+    for (const { status } of await Promise.all(burst)) assert.equal(status, 200);
+  });
+
+  test('are told to come again when nothing moves, and the others are served', async () => {
+    const { edge, list, inside, release } = await heldEdge();
+    await using _ = edge;
+    const asked = Array.from({ length: 40 }, () => list());
+    const refused = await Promise.any(asked);
+    await eventually(async () => assert.equal(await inside('waiting'), 0));
+    assert.equal(refused.headers.get('retry-after'), '2');
+    await problem(refused, 503, 'overloaded');
+    release();
+    const statuses = (await Promise.all(asked)).map(({ status }) => status);
+    assert.equal(statuses.filter((status) => status === 200).length, 32);
+    assert.equal((await list()).status, 200);
+  });
+
+  test('take no room once their clients have left', async () => {
+    const { edge, list, inside, release } = await heldEdge();
+    await using _ = edge;
+    const leaving = new AbortController();
+    const asked = Array.from({ length: 40 }, () => list(leaving.signal).catch(() => {}));
+    await eventually(async () => assert.equal(await inside('waiting'), 8));
+    assert.equal(await inside('inside'), 32);
+    leaving.abort();
+    await Promise.all(asked);
+    await eventually(async () => assert.equal(await inside('inside'), 0));
+    assert.equal(await inside('waiting'), 0);
+    release();
+    assert.equal((await list()).status, 200);
+  });
+});
+
+describe('RATE_LIMIT', () => {
+  test('lets each client send so many requests a minute, and says how many are left', async () => {
+    await using service = await startService({ RATE_LIMIT: '3' });
+    const ask = () => fetch(service.url + LIST);
+    for (const left of ['2', '1', '0']) {
+      const { status, headers } = await ask();
+      assert.equal(status, 200);
+      assert.equal(headers.get('ratelimit-limit'), '3');
+      assert.equal(headers.get('ratelimit-remaining'), left);
+    }
+    const refused = await ask();
+    const seconds = Number(refused.headers.get('retry-after'));
+    assert.ok(seconds > 0 && seconds <= 60, `${seconds}`);
+    await problem(refused, 429, 'rate_limited');
+  });
+
+  test('leaves health and metrics alone', async () => {
+    await using service = await startService({ RATE_LIMIT: '1' });
+    for (const path of ['/health', '/health/live', '/health/ready', '/metrics']) {
+      for (let time = 0; time < 3; time += 1) {
+        const { status, headers } = await fetch(service.url + path);
+        assert.equal(status, 200);
+        assert.equal(headers.get('ratelimit-limit'), null);
+      }
+    }
+  });
+
+  test('is off by default', async () => {
+    await using service = await startService({});
+    assert.equal((await fetch(service.url + LIST)).headers.get('ratelimit-limit'), null);
+  });
+});
