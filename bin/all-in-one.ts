@@ -4,6 +4,7 @@ import { imageServiceSettings } from '../src/image-service/config.ts';
 import { buildServer } from '../src/image-service/server.ts';
 import { readSettings, type Settings } from '../src/settings.ts';
 import { storageServiceSettings } from '../src/storage-service/config.ts';
+import { exportTraces, traceSettings } from '../src/telemetry/exporter.ts';
 import { createLog, type Log, logSettings } from '../src/telemetry/log.ts';
 import { measuredStorage } from '../src/telemetry/measured-storage.ts';
 import { Metrics } from '../src/telemetry/metrics.ts';
@@ -17,6 +18,7 @@ export const allInOneSettings = {
   ...imageServiceSettings,
   ...storageServiceSettings,
   ...logSettings,
+  ...traceSettings,
 };
 
 /** Listens when it answers. `close` finishes what runs and closes in reverse order of opening. */
@@ -26,6 +28,7 @@ export async function startAllInOne(
   log: Log,
 ): Promise<RunningService> {
   await using closing = new AsyncDisposableStack();
+  closing.defer(await exportTraces(config.tracesEndpoint, { service: 'all_in_one', version }));
   const metrics = new Metrics({ service: 'all_in_one', version });
   const { store, sweeper, close } = await openEmbeddedStore(config, version, log, metrics);
   closing.defer(close);

@@ -10,6 +10,7 @@ import { hubHealth, storageHealth } from '../src/remote-storage/health.ts';
 import { RemoteStorage } from '../src/remote-storage/remote-storage.ts';
 import { Requester } from '../src/remote-storage/requester.ts';
 import { readSettings, type Settings } from '../src/settings.ts';
+import { exportTraces, traceSettings } from '../src/telemetry/exporter.ts';
 import { createLog, type Log, logSettings } from '../src/telemetry/log.ts';
 import { measuredStorage } from '../src/telemetry/measured-storage.ts';
 import { Metrics } from '../src/telemetry/metrics.ts';
@@ -25,6 +26,7 @@ export const imageServiceCommandSettings = {
   ...contentSettings,
   ...imageServiceSettings,
   ...logSettings,
+  ...traceSettings,
 };
 
 /** The name of this service in messages. */
@@ -37,6 +39,7 @@ export async function startImageService(
   log: Log,
 ): Promise<RunningService> {
   await using closing = new AsyncDisposableStack();
+  closing.defer(await exportTraces(config.tracesEndpoint, { service: SOURCE_ID, version }));
   const metrics = new Metrics({ service: SOURCE_ID, version });
   const count = countMessages(log, metrics);
   const hub = new AmqpHub({ url: config.messageHubUrl, appId: SOURCE_ID, log });

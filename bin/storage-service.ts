@@ -10,6 +10,7 @@ import { sending } from '../src/remote-storage/sending.ts';
 import { readSettings, type Settings } from '../src/settings.ts';
 import { listenSettings, storageServiceSettings } from '../src/storage-service/config.ts';
 import { Outbox } from '../src/storage-service/outbox.ts';
+import { exportTraces, traceSettings } from '../src/telemetry/exporter.ts';
 import { createLog, type Log, logSettings } from '../src/telemetry/log.ts';
 import { measuredStorage } from '../src/telemetry/measured-storage.ts';
 import { Metrics } from '../src/telemetry/metrics.ts';
@@ -26,6 +27,7 @@ export const storageServiceCommandSettings = {
   ...storageServiceSettings,
   ...listenSettings,
   ...logSettings,
+  ...traceSettings,
 };
 
 /** The name of this service in messages. */
@@ -38,6 +40,7 @@ export async function startStorageService(
   log: Log,
 ): Promise<RunningService & { failed: Promise<Error> }> {
   await using closing = new AsyncDisposableStack();
+  closing.defer(await exportTraces(config.tracesEndpoint, { service: SOURCE_ID, version }));
   const failure = Promise.withResolvers<Error>();
   const metrics = new Metrics({ service: SOURCE_ID, version });
   const count = countMessages(log, metrics);

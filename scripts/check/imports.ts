@@ -20,7 +20,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/hub': [contract, settings],
   [telemetry]: [contract, settings],
   [media]: [contract, settings],
-  [http]: [contract],
+  [http]: [contract, telemetry],
   'src/remote-storage': [contract, settings, garbage, telemetry, http, 'src/hub'],
   'src/image-service': [contract, settings, telemetry, http, media],
   'src/storage-service': [contract, settings, garbage, telemetry, media],

@@ -11,7 +11,9 @@ import { ServiceError } from '../contract/errors.ts';
 import { REQUEST_ID_MAX_CHARACTERS } from '../contract/limits.ts';
 import type { ImageEvents, Storage } from '../contract/storage.ts';
 import { answerSocketError } from '../http/problem.ts';
+import { traceRequests } from '../http/traced-requests.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { tracesAreExported } from '../telemetry/trace.ts';
 import type { ImageServiceConfig } from './config.ts';
 import { ContentCache } from './delivery/content-cache.ts';
 import { ImageCache } from './delivery/image-cache.ts';
@@ -69,6 +71,13 @@ const CLOSE_CHECK_MS = 50;
 const REQUEST_ID = new RegExp(`^[\\w.-]{1,${REQUEST_ID_MAX_CHARACTERS}}$`);
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
+/** Of every answer; the documentation and images say more. */
+const SECURITY = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+} as const;
+
 /** The contract checks what comes in, and what goes out is typed: route schemas only document. */
 const DOCUMENT_ONLY = {
   compilersFactory: {
@@ -118,6 +127,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   measureAdmission(metrics, admission, uploads);
   const guard = createBrowserGuard(config);
 
+  if (tracesAreExported()) traceRequests(server);
   identifyOwner(server, config.trustProxy);
   observe(server, guard, metrics);
   server.setErrorHandler(sendProblem);
@@ -164,7 +174,7 @@ function observe(server: FastifyInstance, guard: BrowserGuard, metrics: Metrics)
   server.decorateRequest('delivery', false);
   server.addHook('onRequest', (request, reply, next) => {
     reply.header('x-request-id', request.id);
-    reply.header('x-content-type-options', 'nosniff');
+    reply.headers(SECURITY);
     guard.share(request.raw.headers, reply);
     try {
       guard.check(request);

@@ -6,6 +6,7 @@ import { ERROR_CODES, type ErrorCode, ServiceError } from '../contract/errors.ts
 import { isSha256 } from '../contract/image.ts';
 import { CONTENT_MAX_BYTES } from '../contract/limits.ts';
 import type { ByteRange, Call, Content, WriteCall } from '../contract/storage.ts';
+import { traceparent } from '../telemetry/trace.ts';
 
 /** Answers that are no content: an acknowledgement or an error. */
 const ANSWER_MAX_BYTES = 64 * 1024;
@@ -100,6 +101,7 @@ export class ContentClient {
     body?: AsyncIterable<Uint8Array>,
   ): Promise<http.IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
+    const parent = traceparent();
     const request = (this.#base.protocol === 'https:' ? https : http).request({
       agent: this.#agent,
       method,
@@ -109,6 +111,7 @@ export class ContentClient {
       headers: {
         ...headers,
         'x-request-id': call.requestId,
+        ...(parent && { traceparent: parent }),
         ...(this.#token && { authorization: `Bearer ${this.#token}` }),
       },
       signal: AbortSignal.any([

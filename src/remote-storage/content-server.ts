@@ -15,8 +15,10 @@ import { drain } from '../http/drain.ts';
 import { answerSocketError, asServiceError, PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { lengthOf, parseRanges } from '../http/ranges.ts';
 import { statusOf } from '../http/status.ts';
+import { traceRequests } from '../http/traced-requests.ts';
 import { UPLOAD_MAX_MS, watchUpload } from '../http/upload-watch.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { tracesAreExported } from '../telemetry/trace.ts';
 import { release } from './release.ts';
 
 /** An upload at its slowest, and the time to inspect and keep it. */
@@ -63,6 +65,7 @@ export function buildContentServer(deps: Dependencies): FastifyInstance {
     frameworkErrors: refuse,
     clientErrorHandler: answerSocketError,
   });
+  if (tracesAreExported()) traceRequests(server);
   server.server.maxConnections = CONNECTIONS_MAX;
   server.removeAllContentTypeParsers();
   // The route streams the body on.

@@ -16,6 +16,7 @@ import {
 } from '../contract/messages.ts';
 import type { Call } from '../contract/storage.ts';
 import { type Hub, HubLostError, type Message, type Received, type Reception } from '../hub/hub.ts';
+import { traceparent } from '../telemetry/trace.ts';
 import { bodyOf } from './body.ts';
 import type { Count } from './count.ts';
 
@@ -92,6 +93,7 @@ export class Requester {
       request_id: call.requestId,
       timestamp: now,
       expires_in_ms: left,
+      ...withTrace(),
       body: bodyOf(
         { type: REQUEST, sourceId: this.#sourceId, correlationId: operationId, now, ttlMs: left },
         toJson({ operation, operation_id: operationId, data }),
@@ -199,6 +201,11 @@ export class Requester {
     }
     return this.#waiters.values().find((waiter) => waiter.operationId === operationId);
   }
+}
+
+function withTrace(): { traceparent?: string } {
+  const parent = traceparent();
+  return parent === undefined ? {} : { traceparent: parent };
 }
 
 function answerOf(operation: OperationName): Validator {

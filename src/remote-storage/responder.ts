@@ -17,6 +17,7 @@ import {
 } from '../contract/messages.ts';
 import type { Storage } from '../contract/storage.ts';
 import type { Hub, Message, Received, Reception, Settlement } from '../hub/hub.ts';
+import { traced } from '../telemetry/trace.ts';
 import { bodyOf } from './body.ts';
 import type { Count } from './count.ts';
 import { carryOut, type Success } from './operations.ts';
@@ -113,7 +114,10 @@ export class Responder {
         ]),
         operationId: data.operation_id.toLowerCase(),
       };
-      const success = await carryOut(storage, data.operation, data.data, call);
+      const span = { kind: 'consumer', parent: message.traceparent } as const;
+      const success = await traced(`${REQUEST} ${data.operation}`, span, () =>
+        carryOut(storage, data.operation, data.data, call),
+      );
       const facts = { operation: data.operation, ...logged(message, started), outcome: 'success' };
       log.info(facts, 'storage operation');
       const { operation_id } = data;

@@ -1,10 +1,11 @@
 import { toServiceError } from '../contract/errors.ts';
 import type { Storage } from '../contract/storage.ts';
+import { traced } from './trace.ts';
 
 /** Told of each call of a storage: its name as in the contract, `success` or a code, seconds. */
 export type Observe = (operation: string, outcome: string, seconds: number) => void;
 
-/** The same storage; every call is told of when it ends. */
+/** The same storage; every call is told of when it ends, and is a span. */
 export function measuredStorage(storage: Storage, observe: Observe): Storage {
   const measured = new Map<PropertyKey, unknown>();
   return new Proxy(storage, {
@@ -23,7 +24,8 @@ function measuredCall(storage: Storage, name: PropertyKey, observe: Observe): un
     const started = performance.now();
     const end = (outcome: string) => observe(operation, outcome, secondsSince(started));
     try {
-      const answer = await call.apply(storage, values);
+      const about = { kind: 'internal' } as const;
+      const answer = await traced(`storage ${operation}`, about, () => call.apply(storage, values));
       end('success');
       return answer;
     } catch (error) {
