@@ -21,8 +21,8 @@ export type DecoderPoolOptions = DecoderLimits & {
 export const DECODER_DEFAULTS: DecoderPoolOptions = {
   // More would starve libuv's pool of four in the process: file reads would wait behind decodes.
   jobs: 2,
-  // At 50 ms each the last one waits 3 s; a waiting one is only a path.
-  queueMax: 128,
+  // At 50 ms each the last one waits 1.6 s, and 2 s are promised; who comes then should come again.
+  queueMax: 64,
   pixelsMax: IMAGE_MAX_PIXELS,
   // The largest image taken needs 5 s on a slow core.
   stepMaxMs: 15_000,

@@ -1,4 +1,3 @@
-import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 
@@ -20,6 +19,8 @@ const UNLIMITED: ReadonlySet<string | undefined> = new Set([
  */
 export async function limitRate(server: FastifyInstance, perMinute: number): Promise<void> {
   if (perMinute === 0) return;
+  // Only now: it is off as a rule, and a start should not wait for it.
+  const { default: rateLimit } = await import('@fastify/rate-limit');
   await server.register(rateLimit, {
     max: perMinute,
     timeWindow: WINDOW_MS,
