@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Image } from '../../../contract/image.ts';
 import type { Theme } from '../../../contract/theme.ts';
 import type { Blob, RecordedEvent, Usage } from '../catalog.ts';
+import { LEASE_ENDED } from './hold.ts';
 import { BLOB_COLUMNS, IMAGE_COLUMNS, toBlob, toImage } from './rows.ts';
 import { Statements } from './statements.ts';
 import { allThemes } from './writes/themes.ts';
@@ -50,8 +51,8 @@ export class Reader {
   blobsToRelease(now: number, limit: number): string[] {
     const rows = this.#statements.all(
       `select sha256 from removals
-       union select b.sha256 from leases l join blobs b on b.id = l.blob where l.expires_at <= ?
-       limit ?`,
+       union select b.sha256 from leases l join blobs b on b.id = l.blob where ${LEASE_ENDED}
+       limit ?2`,
       now,
       limit,
     );

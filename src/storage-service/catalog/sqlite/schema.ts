@@ -156,16 +156,20 @@ const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [
   (db) => db.exec(VERSION_3),
 ];
 
-/** Brings the catalog up to a schema version, each step wholly or not at all; refuses a newer one. */
-export function migrate(db: DatabaseSync, version = MIGRATIONS.length): void {
+/** The version of a catalog's schema; throws when it is newer than this release. */
+export function knownSchema(db: DatabaseSync): number {
   const { user_version: found } = db.prepare('pragma user_version').get() as {
     user_version: number;
   };
-  if (found > MIGRATIONS.length) {
-    throw new Error(
-      `The catalog has schema version ${found}; this release knows up to ${MIGRATIONS.length}. Run the newer release, or restore an older backup.`,
-    );
-  }
+  if (found <= MIGRATIONS.length) return found;
+  throw new Error(
+    `The catalog has schema version ${found}; this release knows up to ${MIGRATIONS.length}. Run the newer release, or restore an older backup.`,
+  );
+}
+
+/** Brings the catalog up to a schema version, each step wholly or not at all; refuses a newer one. */
+export function migrate(db: DatabaseSync, version = MIGRATIONS.length): void {
+  const found = knownSchema(db);
   for (const [index, migration] of MIGRATIONS.entries()) {
     if (index < found || index >= version) continue;
     db.exec('begin immediate');

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { ServiceError } from '../../../../contract/errors.ts';
 import type { Blob, Lease } from '../../catalog.ts';
+import { LEASE_ENDED } from '../hold.ts';
 import type { Row } from '../rows.ts';
 import type { SearchIndex } from '../search/search-index.ts';
 import { Statements } from '../statements.ts';
@@ -109,7 +110,7 @@ export class Upkeep {
   forgetBlob(sha256: string, now: number): boolean {
     const blob = this.#statements.get('select id from blobs where sha256 = ?', sha256)?.id;
     if (blob !== undefined) {
-      this.#statements.run('delete from leases where blob = ? and expires_at <= ?', blob, now);
+      this.#statements.run(`delete from leases where blob = ?2 and ${LEASE_ENDED}`, now, blob);
       const kept = this.#statements.get(
         `select exists (select 1 from images where blob = ?1)
            or exists (select 1 from leases where blob = ?1) as kept`,

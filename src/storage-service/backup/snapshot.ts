@@ -1,0 +1,104 @@
+import { DatabaseSync } from 'node:sqlite';
+import { ServiceError } from '../../contract/errors.ts';
+import { catalogFault, connect } from '../catalog/sqlite/connection.ts';
+import { holdRetained } from '../catalog/sqlite/hold.ts';
+import { knownSchema } from '../catalog/sqlite/schema.ts';
+
+/** How long bytes stay held after a backup that died. A running one asks again long before. */
+export const HOLD_MS = 10 * 60 * 1000;
+const HOLD_AGAIN_MS = 60 * 1000;
+
+/**
+ * A snapshot is for images alone. Uploads under way end with the process that has them, and what held bytes
+ * back for readers, or noted them for removal, speaks of files that are not in the backup.
+ */
+const IMAGES_ALONE = `
+begin;
+delete from leases;
+delete from removals;
+delete from blobs where id not in (select blob from images);
+delete from settings where name in ('retained_until', 'touched_at');
+commit;`;
+
+export type SnapshotBlob = { sha256: string; size_bytes: number };
+
+/** The catalog of a service that may be running, and the bytes that it holds for a backup meanwhile. */
+export class SnapshotSource {
+  readonly #db: DatabaseSync;
+  #heldAt = 0;
+
+  /** Throws when the schema is newer than this release. The catalog is not migrated. */
+  constructor(catalog: string) {
+    this.#db = connect(catalog, 'write');
+    try {
+      knownSchema(this.#db);
+    } catch (error) {
+      this.#db.close();
+      throw error;
+    }
+  }
+
+  /**
+   * To be called again and again while files are copied. It matters from a day after the snapshot on: until
+   * then their own leases keep the bytes that it names. So it may fail, on a full disk say, which is when one
+   * wants a backup; should bytes be gone, the backup fails and the next one goes on from there.
+   */
+  hold(): void {
+    if (Date.now() - this.#heldAt < HOLD_AGAIN_MS) return;
+    this.#heldAt = Date.now();
+    try {
+      holdRetained(this.#db, Date.now() + HOLD_MS);
+    } catch (error) {
+      if (!(catalogFault(error) instanceof ServiceError)) throw error;
+    }
+  }
+
+  /**
+   * Writes a catalog of one moment to a file that is not there yet. `VACUUM INTO` reads in one transaction,
+   * beside which others write on; the backup API of SQLite begins anew at each write of another process.
+   */
+  take(path: string): void {
+    this.#db.prepare('vacuum into ?').all(path);
+    using db = new DatabaseSync(path);
+    db.exec(IMAGES_ALONE);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+/** A snapshot that nobody changes. */
+export class Snapshot {
+  readonly #db: DatabaseSync;
+
+  constructor(path: string) {
+    this.#db = new DatabaseSync(path, { readOnly: true });
+  }
+
+  get counts(): { images: number; blobs: number; bytes: number } {
+    const sql = `select (select count(*) from images) as images, count(*) as blobs,
+      coalesce(sum(size_bytes), 0) as bytes from blobs`;
+    return this.#db.prepare(sql).get() as { images: number; blobs: number; bytes: number };
+  }
+
+  /** In order of hash, so that one folder after the other is filled. */
+  blobs(): IterableIterator<SnapshotBlob> {
+    const sql = 'select sha256, size_bytes from blobs order by sha256';
+    return this.#db.prepare(sql).iterate() as IterableIterator<SnapshotBlob>;
+  }
+
+  names(sha256: string): boolean {
+    return this.#db.prepare('select 1 from blobs where sha256 = ?').get(sha256) !== undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+}
+
+/** Brings what may wait in the log of a closed catalog into its file, and removes the log. */
+export function settle(path: string): void {
+  using db = new DatabaseSync(path);
+  db.exec('pragma journal_mode = delete');
+}

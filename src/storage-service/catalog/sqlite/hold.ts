@@ -1,0 +1,23 @@
+import type { DatabaseSync } from 'node:sqlite';
+
+/**
+ * A backup holds bytes that lost their image, as it may have the image in its snapshot and the bytes not
+ * copied yet. By a time and not by a mark, so that a backup that dies holds nothing for long; in the
+ * catalog, because the one who removes bytes is another process.
+ *
+ * Nothing else needs to be held: what an image in a snapshot refers to goes no other way than by such a
+ * lease. Bytes that no image ever had stay out of a backup, and are removed beside it as always: they are
+ * bounded, and a long backup must not fill that room.
+ */
+const HELD_UNTIL = `coalesce((select value from settings where name = 'retained_until'), 0)`;
+
+/** In SQL, of a row of `leases`: it has ended at the time `?1`. */
+export const LEASE_ENDED = `(expires_at <= ?1 and (not claimed or ${HELD_UNTIL} <= ?1))`;
+
+/** Never earlier than another backup asked for. Durable when it returns. */
+export function holdRetained(db: DatabaseSync, until: number): void {
+  db.prepare(
+    `insert into settings values ('retained_until', ?)
+     on conflict (name) do update set value = max(value, excluded.value)`,
+  ).run(until);
+}
