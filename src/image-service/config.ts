@@ -41,7 +41,7 @@ export const imageServiceSettings = {
   } satisfies Setting<number>,
   uploadsMax: {
     name: 'UPLOADS_MAX',
-    default: 64,
+    default: 24,
     describe: 'uploads received at the same time; further ones are asked to come again',
     parse: wholeNumber(1, 10_000),
   } satisfies Setting<number>,

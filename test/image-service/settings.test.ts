@@ -11,7 +11,7 @@ test('without variables every setting has its default', () => {
     trustProxy: false,
     deliveryCacheMb: 64,
     rateLimit: 0,
-    uploadsMax: 64,
+    uploadsMax: 24,
   });
 });
 

@@ -2,10 +2,10 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 
-/** As many as the Storage Service takes at a time. */
-const ANSWERS_MAX = 32;
+/** More keep nobody busier: two threads read the catalog, and over the hub three are on their way. */
+const ANSWERS_MAX = 16;
 /** While the process itself is late, whatever the storage could do. */
-const ANSWERS_MAX_LATE = 16;
+const ANSWERS_MAX_LATE = 8;
 /** Of the event loop, on average of a look: half of what a list is promised in. */
 const LATE_MS = 25;
 const LOOK_EVERY_MS = 250;
@@ -13,7 +13,7 @@ const LOOP_RESOLUTION_MS = 10;
 
 /** A burst may wait so long for its turn … */
 const BURST_WAIT_MS = 500;
-/** … but when some have waited all this time, more comes than can be done, … */
+/** … but when all places have been taken all this time, more comes than can be done, … */
 const STANDING_AFTER_MS = 200;
 /** … and then waiting makes all slow and none served: who is not served soon is told to come again. */
 const STANDING_WAIT_MS = 10;
@@ -33,8 +33,8 @@ export class Admission {
   /** In order of arrival. */
   readonly #waiting = new Map<FastifyRequest, Waiting>();
   #late = false;
-  /** When the first came that has had others waiting behind it ever since. */
-  #waitingSince = Number.POSITIVE_INFINITY;
+  /** Since when there has been no free place; what was refused meanwhile freed none. */
+  #fullSince = Number.POSITIVE_INFINITY;
 
   constructor() {
     this.#loop.enable();
@@ -79,8 +79,8 @@ export class Admission {
 
   #wait(request: FastifyRequest, next: Next): void {
     const now = performance.now();
-    if (this.#waiting.size === 0) this.#waitingSince = now;
-    const standing = now - this.#waitingSince > STANDING_AFTER_MS;
+    this.#fullSince = Math.min(this.#fullSince, now);
+    const standing = now - this.#fullSince > STANDING_AFTER_MS;
     const refuse = () => {
       this.#waiting.delete(request);
       next(new ServiceError('overloaded', 'Too many requests wait. Try again soon.'));
@@ -96,6 +96,7 @@ export class Admission {
       clearTimeout(timer);
       this.#enter(request, next);
     }
+    if (this.#inside.size < this.#max) this.#fullSince = Number.POSITIVE_INFINITY;
   }
 
   #lookAtLoop(): void {

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { syncFile } from '../blobs/file-blob-store.ts';
 import { type DataFolder, partsOf, tryLock } from '../data-folder.ts';
 
@@ -17,10 +17,12 @@ const NOTHING = new Set(['lost+found']);
 /** Makes or finds the folder of a backup, takes it for this process, and clears what died there. */
 export async function openBackupFolder(path: string, dataDir: string): Promise<DataFolder> {
   const folder = partsOf(path);
-  await fs.mkdir(folder.path, { recursive: true });
-  if ((await fs.realpath(folder.path)) === (await fs.realpath(dataDir))) {
-    throw new Error(`${path}: is the data folder itself. Name another folder.`);
+  if (await isWithin(folder.path, dataDir)) {
+    throw new Error(
+      `${path}: is the data folder or within it, where the service removes what it does not know. Name another folder.`,
+    );
   }
+  await fs.mkdir(folder.path, { recursive: true });
   const names = await fs.readdir(folder.path);
   if (!names.includes(MARK)) {
     if (!names.every((name) => NOTHING.has(name))) {
@@ -68,6 +70,21 @@ function lockUnlessReadOnly(file: string): (() => void) | null {
     return tryLock(file);
   } catch {
     return () => {};
+  }
+}
+
+/** By the way of all links, also when the last parts of the path are not there yet. */
+async function isWithin(path: string, parent: string): Promise<boolean> {
+  const way = relative(await fs.realpath(parent), await realPathOf(path));
+  return way === '' || !(isAbsolute(way) || way.split(sep)[0] === '..');
+}
+
+async function realPathOf(path: string): Promise<string> {
+  try {
+    return await fs.realpath(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return join(await realPathOf(dirname(path)), basename(path));
   }
 }
 

@@ -5,7 +5,7 @@ import { type DataFolder, partsOf } from '../data-folder.ts';
 import { openBackupFolder } from './backup-folder.ts';
 import { type CopyResult, copyBlobs } from './copy-blobs.ts';
 import { folderFault } from './folder-fault.ts';
-import { Snapshot, SnapshotSource, settle } from './snapshot.ts';
+import { LOGS, Snapshot, SnapshotSource, settle } from './snapshot.ts';
 
 /** Faulty files that one message names. */
 const NAMED_FAULTS = 5;
@@ -88,8 +88,9 @@ function requireAll({ faults }: CopyResult, dataDir: string): void {
 
 async function putInPlace(staged: string, to: DataFolder): Promise<void> {
   await syncFile(staged);
-  // `verify` may have been run on the backup before, and died: its log must not meet the new catalog.
-  if (await exists(`${to.catalog}-wal`)) settle(to.catalog);
+  // `verify` may have been run on the backup before, and died: its logs must not meet the new catalog.
+  const left = await Promise.all(LOGS.map((end) => exists(to.catalog + end)));
+  if (left.includes(true)) settle(to.catalog);
   await fs.rename(staged, to.catalog);
   await syncFile(to.path);
 }

@@ -8,12 +8,12 @@ import { type DataFolder, openDataFolder, partsOf } from '../data-folder.ts';
 import { findBackup } from './backup-folder.ts';
 import { type BlobFault, copyBlobs } from './copy-blobs.ts';
 import { folderFault } from './folder-fault.ts';
-import { Snapshot, settle } from './snapshot.ts';
+import { LOGS, Snapshot, settle } from './snapshot.ts';
 
 /** Images named for one faulty blob. */
 const NAMED_IMAGES = 5;
 /** What SQLite keeps beside a catalog; of one that is gone it would spoil the next. */
-const BESIDE_CATALOG = ['-wal', '-shm', '-journal'];
+const BESIDE_CATALOG = [...LOGS, '-shm'];
 
 export type RestoreOptions = {
   path: string;
@@ -69,13 +69,15 @@ async function requireNoCatalog(dataDir: string): Promise<void> {
   );
 }
 
-/** With its log, which is there when `verify` was run on the backup and died. */
+/** With its logs, which are there when `verify` was run on the backup and died. */
 async function copyCatalog(catalog: string, staged: string): Promise<void> {
   await removeCatalog(staged);
   await fs.copyFile(catalog, staged);
-  await fs.copyFile(`${catalog}-wal`, `${staged}-wal`).catch((error) => {
-    if (error.code !== 'ENOENT') throw error;
-  });
+  for (const end of LOGS) {
+    await fs.copyFile(catalog + end, staged + end).catch((error) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+  }
   // A read-only backup has read-only files, and copies are like their originals.
   await fs.chmod(staged, 0o600 | (await fs.stat(staged)).mode);
   try {

@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { ServiceError } from '../../contract/errors.ts';
 import { catalogFault, connect } from '../catalog/sqlite/connection.ts';
-import { holdRetained } from '../catalog/sqlite/hold.ts';
+import { endRetained, holdRetained } from '../catalog/sqlite/hold.ts';
 import { knownSchema } from '../catalog/sqlite/schema.ts';
 
 /** How long bytes stay held after a backup that died. A running one asks again long before. */
@@ -26,6 +26,7 @@ export type SnapshotBlob = { sha256: string; size_bytes: number };
 export class SnapshotSource {
   readonly #db: DatabaseSync;
   #heldAt = 0;
+  #heldUntil = 0;
 
   /** Throws when the schema is newer than this release. The catalog is not migrated. */
   constructor(catalog: string) {
@@ -46,11 +47,8 @@ export class SnapshotSource {
   hold(): void {
     if (Date.now() - this.#heldAt < HOLD_AGAIN_MS) return;
     this.#heldAt = Date.now();
-    try {
-      holdRetained(this.#db, Date.now() + HOLD_MS);
-    } catch (error) {
-      if (!(catalogFault(error) instanceof ServiceError)) throw error;
-    }
+    this.#heldUntil = this.#heldAt + HOLD_MS;
+    unlessDiskFault(() => holdRetained(this.#db, this.#heldUntil));
   }
 
   /**
@@ -63,8 +61,18 @@ export class SnapshotSource {
     db.exec(IMAGES_ALONE);
   }
 
+  /** What cannot be ended now ends by itself. */
   close(): void {
+    unlessDiskFault(() => endRetained(this.#db, this.#heldUntil));
     this.#db.close();
+  }
+}
+
+function unlessDiskFault(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(catalogFault(error) instanceof ServiceError)) throw error;
   }
 }
 
@@ -97,8 +105,12 @@ export class Snapshot {
   }
 }
 
-/** Brings what may wait in the log of a closed catalog into its file, and removes the log. */
+/** What a process that died leaves beside a catalog and that belongs to its contents. */
+export const LOGS = ['-wal', '-journal'];
+
+/** Brings what may wait in the logs of a closed catalog into its file, and removes them. */
 export function settle(path: string): void {
   using db = new DatabaseSync(path);
-  db.exec('pragma journal_mode = delete');
+  // A journal is undone by the first who reads.
+  db.exec('select 1 from sqlite_schema; pragma journal_mode = delete');
 }

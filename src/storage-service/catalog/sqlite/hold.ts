@@ -21,3 +21,8 @@ export function holdRetained(db: DatabaseSync, until: number): void {
      on conflict (name) do update set value = max(value, excluded.value)`,
   ).run(until);
 }
+
+/** Ends what was held until that time, unless another backup has asked for longer since. */
+export function endRetained(db: DatabaseSync, until: number): void {
+  db.prepare(`delete from settings where name = 'retained_until' and value = ?`).run(until);
+}
