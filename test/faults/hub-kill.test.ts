@@ -40,6 +40,8 @@ await withBroker(
       await services.start();
 
       const args = ['client/import.ts', images, '--type', 'token', '--theme', 'horror'];
+      // A broker may take half a minute to start on a busy machine.
+      args.push('--patience', '300');
       const importer = spawn(process.execPath, [...args, '--url', services.url], {
         stdio: ['ignore', 'pipe', 'pipe'],
       });
