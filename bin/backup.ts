@@ -40,7 +40,7 @@ async function run(path: string, check: boolean): Promise<void> {
   const taking = takeBackup({ dataDir, path, check, progress });
   const { images, blobs, bytes, copied, copiedBytes, removed } = await taking.finally(clear);
   process.stdout.write(
-    `Backup of ${images} images, ${blobs} blobs (${megabytes(bytes)}) in ${path}: ${copied} copied (${megabytes(copiedBytes)}), ${removed} removed.\n`,
+    `Backup of ${images} images, ${blobs} blobs (${megabytes(bytes)}) in ${path}: ${copied} copied (${megabytes(copiedBytes)}), ${blobs - copied} already there, ${removed} removed.\n`,
   );
 }
 

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { type BackupOptions, takeBackup } from '../../src/storage-service/backup/backup.ts';
-import { HOLD_MS } from '../../src/storage-service/backup/snapshot.ts';
 import { partsOf } from '../../src/storage-service/data-folder.ts';
 import { png } from '../services/api.ts';
 import { assertNothingLeftOver, contentsOf } from '../services/data-folder.ts';
@@ -85,43 +84,6 @@ test('what uploads left in a snapshot is not restored', async (t) => {
   await again.accept(await png(), waiting);
 });
 
-test('bytes that lose their image are held while a backup runs, and a while after its death', async (t) => {
-  const { dataDir, images, sweeper, accept, store, take, bytesOf } = await setUp(t);
-  const call = writeCall();
-  const claim = await accept(await png(), call);
-  const replaced = images[2]!;
-  let swept: Promise<number> | undefined;
-  const dying = take({
-    progress() {
-      swept ??= (async () => {
-        await store.replaceContent({ image_id: replaced.id }, claim, call);
-        endLeases(dataDir);
-        return sweeper.sweep();
-      })();
-      throw new Error('died');
-    },
-  });
-  await assert.rejects(dying, /died/);
-  assert.equal(await swept, 0);
-  assert.ok(await bytesOf(replaced.content.sha256));
-  await assertNothingLeftOver(dataDir);
-
-  const unclaimed = writeCall();
-  const other = await accept(await png(), unclaimed);
-  await store.discardContent(unclaimed);
-  assert.ok(!(await contentsOf(dataDir)).blobs.includes(other.sha256), 'only images are held');
-
-  assert.equal(await sweeper.sweep(Date.now() + HOLD_MS - 60_000), 0);
-  assert.equal(await sweeper.sweep(Date.now() + HOLD_MS + 1_000), 1);
-  await assertNothingLeftOver(dataDir);
-});
-
-/** As after a day: those of bytes that lost their image. */
-function endLeases(dataDir: string): void {
-  using db = new DatabaseSync(partsOf(dataDir).catalog, { timeout: 5_000 });
-  db.exec('update leases set expires_at = 1 where claimed');
-}
-
 test('bytes that are missing leave the backup before as it was, and are named', async (t) => {
   const { dataDir, backup, images, create, take } = await setUp(t);
   await take();
@@ -199,7 +161,15 @@ test('a folder that is no backup, or is in use, is left alone', async (t) => {
     await assert.rejects(take({ path }), /holds other things than a backup/);
     assert.deepEqual(await readdir(path), before);
   }
-  await assert.rejects(take({ path: dataDir }), /is the data folder itself/);
+  for (const path of [dataDir, join(dataDir, 'backup'), join(dataDir, 'incoming', 'a', 'b')]) {
+    const before = await readdir(dataDir, { recursive: true });
+    await assert.rejects(take({ path }), /is the data folder or within it/);
+    assert.deepEqual(await readdir(dataDir, { recursive: true }), before);
+  }
+  const file = join(other, 'letter.txt');
+  for (const path of [file, join(file, 'x'), '/proc/x']) {
+    await assert.rejects(take({ path }), /: cannot be used \((ENOTDIR|ENOENT)\)\. Name a folder/);
+  }
   await assert.rejects(take({ dataDir: other }), /holds no catalog/);
   let second: Promise<unknown> | undefined;
   await take({ progress: () => (second ??= assert.rejects(take(), /in use by another process/)) });
@@ -226,6 +196,21 @@ test('a catalog of a newer release is neither backed up nor restored', async (t)
   assert.equal(code, 2);
   assert.match(output, /^The catalog has schema version 999; .*Run the newer release/);
   await assert.rejects(stat(partsOf(target).catalog), { code: 'ENOENT' });
+});
+
+test('a catalog that is damaged is neither backed up nor restored', async (t) => {
+  const { dataDir, backup, take, close } = await setUp(t);
+  await take();
+  await close();
+  const target = join(await temporaryFolder(t), 'new');
+  for (const damaged of [Buffer.alloc(10_000, 'x'), '']) {
+    for (const folder of [dataDir, backup]) await writeFile(partsOf(folder).catalog, damaged);
+    await assert.rejects(take(), /catalog\.sqlite: cannot be read as a catalog/);
+    const { code, output } = await run('restore', target, backup);
+    assert.equal(code, 2);
+    assert.match(output, /backup\/catalog\.sqlite: cannot be read as a catalog/);
+    await assert.rejects(stat(partsOf(target).catalog), { code: 'ENOENT' });
+  }
 });
 
 test('a restore replaces nothing, and takes only a whole backup', async (t) => {

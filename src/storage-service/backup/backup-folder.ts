@@ -17,13 +17,13 @@ const NOTHING = new Set(['lost+found']);
 /** Makes or finds the folder of a backup, takes it for this process, and clears what died there. */
 export async function openBackupFolder(path: string, dataDir: string): Promise<DataFolder> {
   const folder = partsOf(path);
-  if (await isWithin(folder.path, dataDir)) {
+  if (await unlessUnusable(path, isWithin(folder.path, dataDir))) {
     throw new Error(
       `${path}: is the data folder or within it, where the service removes what it does not know. Name another folder.`,
     );
   }
-  await fs.mkdir(folder.path, { recursive: true });
-  const names = await fs.readdir(folder.path);
+  await unlessUnusable(path, makeFolder(folder.path));
+  const names = await unlessUnusable(path, fs.readdir(folder.path));
   if (!names.includes(MARK)) {
     if (!names.every((name) => NOTHING.has(name))) {
       throw new Error(
@@ -86,6 +86,28 @@ async function realPathOf(path: string): Promise<string> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return join(await realPathOf(dirname(path)), basename(path));
   }
+}
+
+/** Not `recursive`: on a file system that makes no folders, such as /proc, that never ends. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await fs.mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT') throw error;
+    await makeFolder(dirname(path));
+    await fs.mkdir(path);
+  }
+}
+
+async function unlessUnusable<T>(path: string, result: Promise<T>): Promise<T> {
+  return result.catch((cause) => {
+    throw new Error(
+      `${path}: cannot be used (${cause.code ?? cause.message}). Name a folder that this user may write.`,
+      { cause },
+    );
+  });
 }
 
 function inUse(path: string): Error {

@@ -1,14 +1,12 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { syncFile } from '../blobs/file-blob-store.ts';
-import { knownSchema } from '../catalog/sqlite/schema.ts';
 import { SqliteCatalog } from '../catalog/sqlite/sqlite-catalog.ts';
 import { type DataFolder, openDataFolder, partsOf } from '../data-folder.ts';
 import { findBackup } from './backup-folder.ts';
 import { type BlobFault, copyBlobs } from './copy-blobs.ts';
 import { folderFault } from './folder-fault.ts';
-import { LOGS, Snapshot, settle } from './snapshot.ts';
+import { LOGS, requireCatalog, Snapshot, settle } from './snapshot.ts';
 
 /** Images named for one faulty blob. */
 const NAMED_IMAGES = 5;
@@ -80,14 +78,8 @@ async function copyCatalog(catalog: string, staged: string): Promise<void> {
   }
   // A read-only backup has read-only files, and copies are like their originals.
   await fs.chmod(staged, 0o600 | (await fs.stat(staged)).mode);
-  try {
-    settle(staged);
-  } catch (error) {
-    const { message } = error as Error;
-    throw new Error(`${catalog}: cannot be opened (${message}). Restore another backup.`);
-  }
-  using db = new DatabaseSync(staged, { readOnly: true });
-  knownSchema(db);
+  requireCatalog(staged, catalog);
+  settle(staged);
 }
 
 async function copyNamed(

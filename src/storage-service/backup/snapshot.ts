@@ -30,13 +30,8 @@ export class SnapshotSource {
 
   /** Throws when the schema is newer than this release. The catalog is not migrated. */
   constructor(catalog: string) {
+    requireCatalog(catalog);
     this.#db = connect(catalog, 'write');
-    try {
-      knownSchema(this.#db);
-    } catch (error) {
-      this.#db.close();
-      throw error;
-    }
   }
 
   /**
@@ -102,6 +97,22 @@ export class Snapshot {
 
   [Symbol.dispose](): void {
     this.#db.close();
+  }
+}
+
+/** Throws when the schema is newer than this release, and for people when the file is no catalog. */
+export function requireCatalog(path: string, shown = path): void {
+  try {
+    using db = connect(path, 'write');
+    knownSchema(db);
+    db.prepare('select 1 from images limit 1').get();
+  } catch (error) {
+    const { errcode, message } = error as Error & { errcode?: number };
+    if (errcode === undefined || catalogFault(error) instanceof ServiceError) throw error;
+    throw new Error(
+      `${shown}: cannot be read as a catalog (${message}). Restore a backup that is whole.`,
+      { cause: error },
+    );
   }
 }
 
