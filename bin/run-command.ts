@@ -3,6 +3,7 @@ import { type Environment, type Setting, SettingsError, shownDefault } from '../
 import type { Log } from '../src/telemetry/log.ts';
 
 const CANNOT_LISTEN = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN']);
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 /** Longer than any request may take to finish; then the process ends all the same. */
 const SHUTDOWN_MAX_MS = 30_000;
 
@@ -41,6 +42,8 @@ export async function runCommand(command: Command): Promise<void> {
       `${unknown.join(', ')}: not known here. Settings are environment variables; ${command.usage} -- --help lists them.`,
     );
   }
+  // As process 1 of a container, a signal that nobody listens for is lost.
+  for (const signal of SIGNALS) process.once(signal, endAtOnce);
   try {
     endInOrder(await command.start(process.env));
   } catch (error) {
@@ -52,6 +55,11 @@ export async function runCommand(command: Command): Promise<void> {
     }
     return fail(error instanceof SettingsError ? message : `The service cannot start: ${message}`);
   }
+}
+
+/** Nothing is served yet. */
+function endAtOnce(): void {
+  process.exit(0);
 }
 
 /** By SIGTERM or SIGINT with exit code 0; by its own failure with 1. */
@@ -74,7 +82,10 @@ function endInOrder({ log, close, failed }: Running): void {
       process.exit(1);
     }
   };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => end({ signal }, 0));
+  for (const signal of SIGNALS) {
+    process.off(signal, endAtOnce);
+    process.on(signal, () => end({ signal }, 0));
+  }
   failed?.then((error) => {
     log.error({ err: error }, error.message);
     end({ reason: error.message }, 1);

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { Connection } from 'rabbitmq-client';
 import type { EventType } from '../../src/contract/messages.ts';
@@ -9,6 +11,36 @@ import { createLog } from '../../src/telemetry/log.ts';
 import { eventually } from '../services/data-folder.ts';
 import { withBroker } from '../services/with-broker.ts';
 import { hubSuite } from '../suites/hub-suite.ts';
+
+/** In front of a broker; once it holds, what the broker answers does not arrive. */
+async function heldProxy(brokerPort: number) {
+  const sockets = new Set<Socket>();
+  const asked = Promise.withResolvers<void>();
+  let held = false;
+  const server = createServer((client) => {
+    const upstream = connect(brokerPort, '127.0.0.1');
+    for (const socket of [client, upstream]) sockets.add(socket.on('error', () => {}));
+    client.on('data', (bytes) => {
+      upstream.write(bytes);
+      if (held) asked.resolve();
+    });
+    upstream.on('data', (bytes) => held || client.write(bytes));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    /** Resolves when something was asked that gets no answer. */
+    asked: asked.promise,
+    hold() {
+      held = true;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
 
 const log = createLog({ service: 'test', version: '0', level: 'ERROR' });
 
@@ -24,6 +56,34 @@ await withBroker((broker) => {
       },
       [Symbol.asyncDispose]: () => closing.disposeAsync(),
     };
+  });
+
+  test('AmqpHub is the default user of RabbitMQ where the address names none', async () => {
+    const url = new URL(await broker.vhost());
+    url.username = '';
+    url.password = '';
+    const hub = new AmqpHub({ url: url.href, appId: 'image_service', log });
+    try {
+      await hub.connect(AbortSignal.timeout(10_000));
+      await hub.ping();
+    } finally {
+      await hub.close();
+    }
+  });
+
+  test('AmqpHub ends in time while the broker has not answered what it declares', async () => {
+    const url = new URL(await broker.vhost());
+    await using proxy = await heldProxy(Number(url.port));
+    url.port = String(proxy.port);
+    const hub = new AmqpHub({ url: url.href, appId: 'image_service', log });
+    await hub.connect(AbortSignal.timeout(10_000));
+    proxy.hold();
+    hub.receiveReplies(() => {});
+    await proxy.asked;
+    const late = AbortSignal.timeout(3_500);
+    const closed = hub.close().then(() => 'closed');
+    const waited = new Promise((resolve) => late.addEventListener('abort', () => resolve('late')));
+    assert.equal(await Promise.race([closed, waited]), 'closed');
   });
 
   test('AmqpHub declares again what somebody removed from the broker', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type AMQPError, type Channel, Connection } from 'rabbitmq-client';
+import type { AMQPError, Channel, Connection } from 'rabbitmq-client';
 import { ServiceError } from '../../contract/errors.ts';
 import { PREFETCH_MAX_REQUESTS } from '../../contract/limits.ts';
 import { EXCHANGE, REQUEST, REQUEST_QUEUE, RESPONSE } from '../../contract/messages.ts';
@@ -12,6 +12,7 @@ import {
   type Reception,
   type Settlement,
 } from '../hub.ts';
+import { CLOSE_MAX_MS, closeConnection, HEARTBEAT_SECONDS, openConnection } from './connection.ts';
 import { inTime } from './in-time.ts';
 import { KeptChannel } from './kept-channel.ts';
 import { envelopeOf, receivedOf } from './properties.ts';
@@ -23,18 +24,11 @@ import {
   LOCK_QUEUE,
 } from './topology.ts';
 
-/** A peer that is silent for four half heartbeats is gone: health is true within five seconds. */
-const HEARTBEAT_SECONDS = 2;
 /** How long another service may keep the lock before this one gives up: it may be dying. */
 const LOCK_WAIT_MS = 3 * HEARTBEAT_SECONDS * 1000;
-const CONNECT_MAX_MS = 5_000;
-const RECONNECT_MIN_MS = 100;
-const RECONNECT_MAX_MS = 1_000;
 /** A broker that confirms so late is no better than away. */
 const CONFIRM_MAX_MS = 10_000;
 const PING_MAX_MS = 2_000;
-/** Fewer frames for pages of images; what the broker takes by default. */
-const FRAME_MAX_BYTES = 131_072;
 
 type Log = {
   info(message: string): void;
@@ -171,7 +165,7 @@ export class AmqpHub implements Hub {
       consumerTag = consumed.consumerTag;
     };
     const finish = async (channel: Channel) => {
-      await channel.basicCancel({ consumerTag });
+      await inTime(channel.basicCancel({ consumerTag }), CLOSE_MAX_MS).catch(() => {});
       await Promise.allSettled(running);
     };
     let lockedSince: number | undefined;
@@ -198,21 +192,12 @@ export class AmqpHub implements Hub {
   async close(): Promise<void> {
     await Promise.all([...this.#receptions].map((reception) => reception.close()));
     await this.#publisher.close();
-    await Promise.all([this.#receiving.close(), this.#sending.close()]);
+    await Promise.all([closeConnection(this.#receiving), closeConnection(this.#sending)]);
   }
 
   #connection(what: string): Connection {
     const { url, appId } = this.#options;
-    const connection = new Connection({
-      url,
-      connectionName: `${appId} ${what}`,
-      heartbeat: HEARTBEAT_SECONDS,
-      connectionTimeout: CONNECT_MAX_MS,
-      acquireTimeout: CONNECT_MAX_MS,
-      retryLow: RECONNECT_MIN_MS,
-      retryHigh: RECONNECT_MAX_MS,
-      frameMax: FRAME_MAX_BYTES,
-    });
+    const connection = openConnection(url, `${appId} ${what}`);
     connection.on('error', (error) => this.#failed(error));
     connection.on('connection.blocked', (reason) => {
       this.#faulty = true;

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Channel, Connection } from 'rabbitmq-client';
+import { CLOSE_MAX_MS } from './connection.ts';
+import { inTime } from './in-time.ts';
 
 /** Between two attempts; a broker that comes back is found within moments and not flooded. */
 const RETRY_MS = 200;
@@ -45,7 +47,8 @@ export class KeptChannel {
     this.#stop.abort();
     if (current) {
       await finish?.(current);
-      await current.close();
+      // What a silent broker leaves open ends with its connection.
+      await inTime(current.close(), CLOSE_MAX_MS).catch(() => {});
     }
   }
 
