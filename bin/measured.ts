@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { EVENT_TYPES } from '../src/contract/messages.ts';
 import type { Hub } from '../src/hub/hub.ts';
 import type { DecoderPool } from '../src/media/decoder-pool.ts';
 import type { Count } from '../src/remote-storage/count.ts';
@@ -61,6 +62,10 @@ export function measureHub(
 /** Messages are counted in the log and for Prometheus. */
 export function countMessages(log: Log, metrics: Metrics): Count {
   const inLog = countInLog(log);
+  // A series that began with its first message would hide that from whoever looks at increases.
+  for (const what of ['late', 'malformed', 'expired', 'dead']) {
+    for (const eventType of EVENT_TYPES) metrics.message(what, eventType, 0);
+  }
   return (what, eventType) => {
     inLog(what, eventType);
     metrics.message(what, eventType);

@@ -88,8 +88,9 @@ export class Metrics {
     this.#operations.observe({ operation, outcome: known ? outcome : 'other' }, seconds);
   }
 
-  message(outcome: string, eventType: string): void {
-    this.#messages.inc({ outcome, event_type: KNOWN_TYPES.has(eventType) ? eventType : 'other' });
+  message(outcome: string, eventType: string, count = 1): void {
+    const event_type = KNOWN_TYPES.has(eventType) ? eventType : 'other';
+    this.#messages.inc({ outcome, event_type }, count);
   }
 
   reply(operation: string, seconds: number): void {
