@@ -5,6 +5,8 @@ import { inTime } from './in-time.ts';
 
 /** Between two attempts; a broker that comes back is found within moments and not flooded. */
 const RETRY_MS = 200;
+/** A broker that has just started may never answer what it was asked too early; asked again, it may. */
+const SET_UP_MAX_MS = 5_000;
 /** What somebody removed from the broker is missed no longer than that. */
 const RENEW_MS = 5_000;
 
@@ -72,17 +74,19 @@ export class KeptChannel {
     channel.on('error', (error) => this.#parts.failed(error));
     channel.once('basic.cancel', () => void channel.close());
     try {
-      await this.#parts.setUp(channel);
+      await inTime(this.#parts.setUp(channel), SET_UP_MAX_MS);
       if (this.#stop.signal.aborted) return;
       this.#current = channel;
       this.#parts.opened?.();
       while (channel.active) {
         await Promise.race([ended.promise, sleep(RENEW_MS, undefined, { ref: false })]);
-        if (channel.active) await this.#parts.renew?.(channel);
+        const { renew } = this.#parts;
+        if (channel.active && renew) await inTime(renew(channel), SET_UP_MAX_MS);
       }
     } finally {
       if (this.#current === channel) this.#current = undefined;
-      await channel.close();
+      // One that the broker does not answer stays until its connection ends; another takes its place.
+      await inTime(channel.close(), CLOSE_MAX_MS).catch(() => {});
     }
   }
 }
