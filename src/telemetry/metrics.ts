@@ -9,6 +9,8 @@ import { EVENT_TYPES } from '../contract/messages.ts';
 
 /** Seconds. 25, 50 and 100 ms and 2 s are what is promised. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30];
+/** A disk that hangs must not keep all the other values from Prometheus, which waits 10 s. */
+const LOOK_MAX_MS = 2_000;
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 /** Gauges that are named like counters, which `promtool check metrics` objects to. */
 const MISNAMED = [
@@ -167,9 +169,13 @@ export class Metrics {
 type About<Label extends string> = { help: string; labels: readonly Label[] };
 
 async function lookOr<T>(look: () => T | Promise<T>, otherwise: T): Promise<T> {
+  const late = Promise.withResolvers<T>();
+  const timer = setTimeout(() => late.resolve(otherwise), LOOK_MAX_MS);
   try {
-    return await look();
+    return await Promise.race([look(), late.promise]);
   } catch {
     return otherwise;
+  } finally {
+    clearTimeout(timer);
   }
 }

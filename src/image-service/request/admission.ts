@@ -45,14 +45,26 @@ export class Admission {
     return { inside: this.#inside.size, waiting: this.#waiting.size };
   }
 
-  /** The hook of a route. A request that finds no room in time gets overloaded. */
+  /**
+   * Hooks of a route. A request that finds no room in time gets overloaded. It is inside from when its
+   * body has come to when its answer is made: who sends or reads slowly takes no one's place.
+   */
   readonly hooks = {
-    onRequest: (request: FastifyRequest, reply: FastifyReply, next: Next) => {
+    preHandler: (request: FastifyRequest, reply: FastifyReply, next: Next) => {
       if (reply.raw.destroyed) return next();
       // Not onResponse: Fastify does not call that for a client that left.
       reply.raw.once('close', () => this.#leave(request));
       if (this.#waiting.size === 0 && this.#inside.size < this.#max) this.#enter(request, next);
       else this.#wait(request, next);
+    },
+    onSend: (
+      request: FastifyRequest,
+      _reply: FastifyReply,
+      payload: unknown,
+      done: (error: Error | null, payload: unknown) => void,
+    ) => {
+      this.#leave(request);
+      done(null, payload);
     },
   };
 

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { toJson } from '../../../src/contract/json.ts';
 import { problem } from '../../services/api.ts';
@@ -29,7 +31,7 @@ async function heldEdge() {
 describe('more requests than can be answered at the same time', () => {
   test('are all answered when they are only a burst', async () => {
     await using edge = await startEdge({});
-    const burst = Array.from({ length: 200 }, () => fetch(edge.url + LIST));
+    const burst = Array.from({ length: 64 }, () => fetch(edge.url + LIST));
     for (const { status } of await Promise.all(burst)) assert.equal(status, 200);
   });
 
@@ -45,6 +47,22 @@ describe('more requests than can be answered at the same time', () => {
     const statuses = (await Promise.all(asked)).map(({ status }) => status);
     assert.equal(statuses.filter((status) => status === 200).length, 16);
     assert.equal((await list()).status, 200);
+  });
+
+  test('find room beside clients that send their bodies slowly', async () => {
+    const { edge, list, release } = await heldEdge();
+    await using _ = edge;
+    release();
+    const path = `${LIST}/019d4a6e-7f0b-7c31-9a55-2f6f0c1b7e10`;
+    const head = `PATCH ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{`;
+    const slow = Array.from({ length: 40 }, () => connect(edge.port, '127.0.0.1'));
+    try {
+      await Promise.all(slow.map((socket) => once(socket, 'connect')));
+      for (const socket of slow) socket.on('error', () => {}).write(head);
+      for (let time = 0; time < 20; time += 1) assert.equal((await list()).status, 200);
+    } finally {
+      for (const socket of slow) socket.destroy();
+    }
   });
 
   test('take no room once their clients have left', async () => {
