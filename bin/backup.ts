@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { readSettings } from '../src/settings.ts';
 import { takeBackup } from '../src/storage-service/backup/backup.ts';
 import { storageServiceSettings } from '../src/storage-service/config.ts';
+import { clearProgress, showProgress } from './progress.ts';
 
 const USAGE = `Copies the images and the catalog of a data folder, also beside a running service.
 
@@ -37,8 +38,9 @@ async function main(): Promise<number> {
 
 async function run(path: string, check: boolean): Promise<void> {
   const { dataDir } = readSettings(storageServiceSettings, process.env);
-  const taking = takeBackup({ dataDir, path, check, progress });
-  const { images, blobs, bytes, copied, copiedBytes, removed } = await taking.finally(clear);
+  const taking = takeBackup({ dataDir, path, check, progress: showProgress });
+  const { images, blobs, bytes, copied, copiedBytes, removed } =
+    await taking.finally(clearProgress);
   process.stdout.write(
     `Backup of ${images} images, ${blobs} blobs (${megabytes(bytes)}) in ${path}: ${copied} copied (${megabytes(copiedBytes)}), ${blobs - copied} already there, ${removed} removed.\n`,
   );
@@ -46,14 +48,4 @@ async function run(path: string, check: boolean): Promise<void> {
 
 function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-/** On a terminal only. */
-function progress(done: number, total: number): void {
-  if (!process.stderr.isTTY || done % 100 !== 0) return;
-  process.stderr.write(`\r${done} of ${total} blobs`);
-}
-
-function clear(): void {
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
 }

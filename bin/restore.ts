@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { readSettings } from '../src/settings.ts';
 import { restoreBackup } from '../src/storage-service/backup/restore.ts';
 import { storageServiceSettings } from '../src/storage-service/config.ts';
+import { clearProgress, showProgress } from './progress.ts';
 
 const USAGE = `Brings a backup into a data folder that holds no catalog, and checks every file of it.
 
@@ -38,21 +39,11 @@ async function main(): Promise<number> {
 
 async function run(path: string): Promise<number> {
   const { dataDir } = readSettings(storageServiceSettings, process.env);
-  const restoring = restoreBackup({ path, dataDir, progress });
-  const { images, blobs, bytes, findings } = await restoring.finally(clear);
+  const restoring = restoreBackup({ path, dataDir, progress: showProgress });
+  const { images, blobs, bytes, findings } = await restoring.finally(clearProgress);
   for (const finding of findings) process.stdout.write(`${finding}\n`);
   process.stdout.write(
     `Restored ${images} images, ${blobs} blobs (${(bytes / 1e6).toFixed(1)} MB) into ${dataDir}: ${findings.length} wrong.\n`,
   );
   return findings.length === 0 ? 0 : 1;
-}
-
-/** On a terminal only. */
-function progress(done: number, total: number): void {
-  if (!process.stderr.isTTY || done % 100 !== 0) return;
-  process.stderr.write(`\r${done} of ${total} blobs`);
-}
-
-function clear(): void {
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
 }

@@ -127,7 +127,11 @@ export class Responder {
       const facts = { ...logged(message, started), outcome: error.code };
       if (error.code === 'internal')
         log.error({ ...facts, err: error }, 'storage operation failed');
-      else log.info(facts, 'storage operation');
+      else
+        log.info(
+          { ...facts, ...(error.cause !== undefined && { err: error }) },
+          'storage operation',
+        );
       if (error.code === 'deadline_exceeded') count('expired', REQUEST);
       return { operationId, response: refusal(operationId, error.toData()), deadline };
     }

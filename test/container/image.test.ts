@@ -81,6 +81,12 @@ await withPodman((podman) => {
     assert.match(stderr, /STORAGE_SERVICE_URL is not set/);
   });
 
+  test('an unknown command is refused with those that there are', async () => {
+    const { code, stderr } = await podman.run(HARDENED, 'serve');
+    assert.equal(code, 2);
+    assert.match(stderr, /^serve is no command of this image: image-service .*restore$/m);
+  });
+
   test('podman makes pods of the Kubernetes manifests', { timeout: RUN_MAX_MS }, async (t) => {
     await using closing = new AsyncDisposableStack();
     const folder = await mkdtemp(join(tmpdir(), 'kubernetes-'));

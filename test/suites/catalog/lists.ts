@@ -61,6 +61,22 @@ export function catalogLists(opened: () => Catalog): void {
       });
     }
 
+    test('find words by their beginnings, whenever they came', async () => {
+      const words = Array.from({ length: 5_000 }, (_, i) => `quonk${String(i).padStart(4, '0')}`);
+      for (let i = 0; i < words.length; i += 500) {
+        const tags = ['zoo', 'crowd'];
+        await create({ name: `${i}`, tags, description: words.slice(i, i + 500).join(' ') });
+      }
+      for (const [q, expected] of [
+        ['quonk001', '0'],
+        ['quonk222', '2000'],
+        ['quonk499', '4500'],
+        ['quonk5', ''],
+      ] as const) {
+        assert.equal(await found({ tag: ['crowd'], q }), expected);
+      }
+    });
+
     test('find by time, both ends excluded', async () => {
       const { items } = await list({ tag: ['zoo'], sort: 'created_at' });
       const [a, , c] = items as [Image, Image, Image];

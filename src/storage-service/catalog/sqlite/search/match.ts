@@ -79,8 +79,13 @@ function wordGroups(q: string, vocabulary: Vocabulary, statements: Statements): 
  */
 function beginnings(start: string, statements: Statements): Group {
   if ([...start].length > PREFIX_INDEXED_CHARACTERS) {
-    const sql = 'select word from words where word >= ? and word < ? limit ?';
-    const words = statements.all(sql, start, `${start}\u{10ffff}`, PREFIX_MAX_WORDS + 1);
+    const words = statements.all(
+      `select word from words where word >= ?1 and word < ?2
+       union select word from new_words where word >= ?1 and word < ?2 limit ?3`,
+      start,
+      `${start}\u{10ffff}`,
+      PREFIX_MAX_WORDS + 1,
+    );
     if (words.length === 0) return [quoted(start)];
     if (words.length <= PREFIX_MAX_WORDS) return words.map(({ word }) => quoted(word as string));
   }
