@@ -11,20 +11,21 @@ const LATE_MS = 25;
 const LOOK_EVERY_MS = 250;
 const LOOP_RESOLUTION_MS = 10;
 
-/** A burst may wait so long for its turn … */
-const BURST_WAIT_MS = 500;
-/** … but when all places have been taken all this time, more comes than can be done, … */
+/** For its turn; then it is refused. A client that asks again at once is so kept from keeping us busy. */
+const WAIT_MAX_MS = 500;
+/** When all places have been taken all this time, more comes than can be done. */
 const STANDING_AFTER_MS = 200;
-/** … and then waiting makes all slow and none served: who is not served soon is told to come again. */
-const STANDING_WAIT_MS = 10;
+/** More connections than a client's pool has; beyond, a request is refused at once. */
+const WAITING_MAX = 1_000;
 
 type Next = (error?: Error) => void;
 type Waiting = { next: Next; timer: NodeJS.Timeout };
 
 /**
- * Lets a bounded number of requests about images and themes be answered at the same time, in order.
- * How long the others may wait follows "Fail at Scale" (ACM Queue, 2015): long in a burst, hardly at
- * all in a standing queue. Uploads have a gate of their own; deliveries cost little.
+ * Lets a bounded number of requests about images and themes be answered at the same time. In a burst
+ * the others wait in order; in a standing queue the newest is next, since its client still waits and
+ * has hardly done so, by "Fail at Scale" (ACM Queue, 2015). Uploads have a gate of their own;
+ * deliveries cost little.
  */
 export class Admission {
   readonly #loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
@@ -90,25 +91,32 @@ export class Admission {
   }
 
   #wait(request: FastifyRequest, next: Next): void {
-    const now = performance.now();
-    this.#fullSince = Math.min(this.#fullSince, now);
-    const standing = now - this.#fullSince > STANDING_AFTER_MS;
     const refuse = () => {
       this.#waiting.delete(request);
       next(new ServiceError('overloaded', 'Too many requests wait. Try again soon.'));
     };
-    const timer = setTimeout(refuse, standing ? STANDING_WAIT_MS : BURST_WAIT_MS);
-    this.#waiting.set(request, { next, timer });
+    this.#fullSince = Math.min(this.#fullSince, performance.now());
+    if (this.#waiting.size >= WAITING_MAX) refuse();
+    else this.#waiting.set(request, { next, timer: setTimeout(refuse, WAIT_MAX_MS) });
   }
 
   #admit(): void {
-    for (const [request, { next, timer }] of this.#waiting) {
-      if (this.#inside.size >= this.#max) return;
+    while (this.#inside.size < this.#max) {
+      const request = this.#following();
+      if (!request) {
+        this.#fullSince = Number.POSITIVE_INFINITY;
+        return;
+      }
+      const { next, timer } = this.#waiting.get(request)!;
       this.#waiting.delete(request);
       clearTimeout(timer);
       this.#enter(request, next);
     }
-    if (this.#inside.size < this.#max) this.#fullSince = Number.POSITIVE_INFINITY;
+  }
+
+  #following(): FastifyRequest | undefined {
+    const standing = performance.now() - this.#fullSince > STANDING_AFTER_MS;
+    return standing ? [...this.#waiting.keys()].at(-1) : this.#waiting.keys().next().value;
   }
 
   #lookAtLoop(): void {

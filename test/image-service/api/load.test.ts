@@ -14,9 +14,11 @@ const LIST = '/api/v2/images';
 /** An edge whose lists wait until they are let go. */
 async function heldEdge() {
   const gate = Promise.withResolvers<void>();
+  const begun: (number | undefined)[] = [];
   const edge = await startEdge({
     around: () => ({
-      async listImages() {
+      async listImages({ limit }) {
+        begun.push(limit);
         await gate.promise;
         return toJson({ items: [], next_cursor: null });
       },
@@ -25,7 +27,7 @@ async function heldEdge() {
   const list = (signal?: AbortSignal) => fetch(edge.url + LIST, { signal: signal ?? null });
   const inside = (state: string) =>
     valueAt(edge.url, `dnd_http_requests_in_progress{state="${state}"}`);
-  return { edge, list, inside, release: gate.resolve };
+  return { edge, list, inside, begun, release: gate.resolve };
 }
 
 describe('more requests than can be answered at the same time', () => {
@@ -47,6 +49,20 @@ describe('more requests than can be answered at the same time', () => {
     const statuses = (await Promise.all(asked)).map(({ status }) => status);
     assert.equal(statuses.filter((status) => status === 200).length, 16);
     assert.equal((await list()).status, 200);
+  });
+
+  test('are served newest first while more come than can be done', async () => {
+    const { edge, list, inside, begun, release } = await heldEdge();
+    await using _ = edge;
+    const asked = Array.from({ length: 17 }, () => list());
+    assert.equal((await Promise.any(asked)).status, 503);
+    for (const limit of [1, 2, 3]) {
+      asked.push(fetch(`${edge.url}${LIST}?limit=${limit}`));
+      await eventually(async () => assert.equal(await inside('waiting'), limit));
+    }
+    release();
+    await Promise.all(asked);
+    assert.deepEqual(begun.slice(16), [3, 2, 1]);
   });
 
   test('find room beside clients that send their bodies slowly', async () => {
