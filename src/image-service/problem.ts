@@ -18,7 +18,7 @@ export function problemSender(counted: (code: ErrorCode) => void): Send {
 function sendProblem(error: ServiceError, request: FastifyRequest, reply: FastifyReply): void {
   const { status, retryAfter } = statusOf(error.code);
   const id = idOf(request);
-  if (request.raw.socket.destroyed) request.log.info(id, 'the client left before the answer');
+  if (request.raw.socket.destroyed) request.log.info(id, 'the connection ended before the answer');
   else if (error.code === 'overloaded') request.log.info(id, error.message);
   else if (status >= 500)
     request.log[status === 500 ? 'error' : 'warn']({ ...id, err: error }, error.message);

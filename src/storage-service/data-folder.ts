@@ -23,9 +23,11 @@ export type DataFolder = {
 export async function openDataFolder(path: string): Promise<DataFolder> {
   const folder = partsOf(path);
   try {
+    await fs.mkdir(folder.path, { recursive: true });
+    // On a read-only disk the next line would say that there is no such folder.
+    await fs.access(folder.path, fs.constants.W_OK);
     await fs.mkdir(folder.blobs, { recursive: true });
     await fs.mkdir(folder.incoming, { recursive: true });
-    await fs.access(folder.path, fs.constants.W_OK);
     await syncFile(folder.path);
     await syncFile(join(folder.path, '..'));
   } catch (error) {

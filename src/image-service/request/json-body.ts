@@ -2,13 +2,18 @@ import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 import { JSON_BODY_MAX_BYTES } from '../../contract/limits.ts';
 
+const PLAIN_ONLY = 'A compressed body is not taken. Send it without Content-Encoding.';
+
 /**
  * Takes JSON bodies in this scope. An empty one is as absent, for clients that declare JSON and
  * send nothing. Keys such as `__proto__` are plain keys here; the check of the fields names them.
  */
 export function takeJson(scope: FastifyInstance, mediaTypes: readonly string[]): void {
   const options = { parseAs: 'string', bodyLimit: JSON_BODY_MAX_BYTES } as const;
-  scope.addContentTypeParser<string>([...mediaTypes], options, (_request, text, done) => {
+  scope.addContentTypeParser<string>([...mediaTypes], options, (request, text, done) => {
+    if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') {
+      return done(new ServiceError('unsupported_media_type', PLAIN_ONLY));
+    }
     try {
       done(null, text === '' ? undefined : JSON.parse(text));
     } catch {

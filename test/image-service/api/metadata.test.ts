@@ -84,6 +84,9 @@ test('a body that is no JSON, empty, too large or of another type is refused', a
     415,
     'unsupported_media_type',
   );
+  const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+  const compressed = await api(at(id), { method: 'PATCH', body: '{"name":"x"}', headers });
+  await problem(compressed, 415, 'unsupported_media_type');
   const nested = await raw(`{"attributes":{"__proto__":1,"constructor":2}}`);
   assert.deepEqual(fieldsOf(await problem(nested, 400, 'invalid_request')), ['attributes']);
   assert.equal((await read(await api(at(id)))).version, 1);

@@ -5,7 +5,8 @@ import type { World } from '../world/world.ts';
 
 /** A call ends so soon after its deadline. */
 const TOLERANCE_MS = 100;
-const ATTEMPTS_MAX = 100;
+/** Longer than three deaths can keep the service away, 100 s each. */
+const ATTEMPTS_MAX = 300;
 /** Then nothing goes wrong any more: a world may be such that nothing ever comes through. */
 const PATIENCE_ATTEMPTS = 60;
 
