@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { ERROR_CODES } from '../../src/contract/errors.ts';
 import { eventually } from '../services/data-folder.ts';
-import { hasPromtool, metricsOf } from '../services/metrics.ts';
+import { isInstalled, metricsOf } from '../services/metrics.ts';
 import { startService } from '../services/service.ts';
 import { startImages, startStorage } from '../services/two-services.ts';
-import { hasPrometheus, startPrometheus } from './prometheus.ts';
+import { startPrometheus } from './prometheus.ts';
 
 const ROOT = new URL('../../', import.meta.url);
 const FOLDER = fileURLToPath(new URL('deploy/prometheus', ROOT));
@@ -29,7 +29,7 @@ const ALERTS = new Map(
 );
 
 describe('what promtool says', async () => {
-  const skip = !(await hasPromtool()) && 'promtool is not installed (Debian: prometheus)';
+  const skip = !(await isInstalled('promtool')) && 'promtool is not installed (Debian: prometheus)';
   const promtool = async (...words: string[]) => {
     await promisify(execFile)('promtool', words, { cwd: FOLDER, timeout: 100_000 });
   };
@@ -117,7 +117,8 @@ test('each panel says what it shows, in which unit, and where the numbers come f
 });
 
 test('Prometheus takes the configuration, looks at both services and works out every rule and panel', async (t) => {
-  if (!(await hasPrometheus())) return t.skip('prometheus is not installed (Debian: prometheus)');
+  if (!(await isInstalled('prometheus')))
+    return t.skip('prometheus is not installed (Debian: prometheus)');
   await using storage = await startStorage(NO_BROKER);
   await using images = await startImages({ ...NO_BROKER, STORAGE_SERVICE_URL: storage.url });
   await using prometheus = await startPrometheus(FOLDER, { image: images, storage });

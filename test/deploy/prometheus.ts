@@ -1,25 +1,13 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
 
 const START_MAX_MS = 60_000;
 /** Between two looks, and between two evaluations: tests do not wait as long as operators. */
 const EVERY = '1s';
-
-/** Whether prometheus is here; in CI it must be. */
-export async function hasPrometheus(): Promise<boolean> {
-  try {
-    await promisify(execFile)('prometheus', ['--version'], { timeout: 20_000 });
-    return true;
-  } catch (error) {
-    if (process.env.CI === 'true') throw error;
-    return false;
-  }
-}
 
 /** A Prometheus with the configuration of a folder, which looks at these services instead, by job. */
 export async function startPrometheus(

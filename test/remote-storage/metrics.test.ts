@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { create } from '../services/api.ts';
 import { eventually } from '../services/data-folder.ts';
-import { hasPromtool, metricsOf, valueAt } from '../services/metrics.ts';
+import { isInstalled, metricsOf, valueAt } from '../services/metrics.ts';
 import { startImages, startStorage } from '../services/two-services.ts';
 import { withBroker } from '../services/with-broker.ts';
 
@@ -73,7 +73,7 @@ await withBroker((broker) => {
     await eventually(() => connected(1), 30_000);
     await eventually(async () => assert.equal((await list()).status, 200), 10_000);
 
-    if (!(await hasPromtool())) return t.diagnostic('promtool is not installed');
+    if (!(await isInstalled('promtool'))) return t.diagnostic('promtool is not installed');
     for (const { url } of [images, storage]) {
       const checking = promisify(execFile)('promtool', ['check', 'metrics'], { timeout: 20_000 });
       checking.child.stdin!.end(await metricsOf(url));

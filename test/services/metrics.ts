@@ -15,10 +15,10 @@ export function valueIn(text: string, series: string): number | undefined {
   return line === undefined ? undefined : Number(line.slice(series.length));
 }
 
-/** Whether promtool is here; in CI it must be. */
-export async function hasPromtool(): Promise<boolean> {
+/** Whether a program of Prometheus is here; in CI it must be. */
+export async function isInstalled(program: 'prometheus' | 'promtool'): Promise<boolean> {
   try {
-    await promisify(execFile)('promtool', ['--version'], { timeout: 20_000 });
+    await promisify(execFile)(program, ['--version'], { timeout: 20_000 });
     return true;
   } catch (error) {
     if (process.env.CI === 'true') throw error;

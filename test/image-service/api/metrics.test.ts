@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
 import { create, png } from '../../services/api.ts';
-import { hasPromtool, metricsOf, valueIn } from '../../services/metrics.ts';
+import { isInstalled, metricsOf, valueIn } from '../../services/metrics.ts';
 import { startService } from '../../services/service.ts';
 
 const service = await startService({});
@@ -70,7 +70,8 @@ test('what runs is told by labels', async () => {
 });
 
 test('promtool finds nothing to object to', async (t) => {
-  if (!(await hasPromtool())) return t.skip('promtool is not installed (Debian: prometheus)');
+  if (!(await isInstalled('promtool')))
+    return t.skip('promtool is not installed (Debian: prometheus)');
   const checking = promisify(execFile)('promtool', ['check', 'metrics'], { timeout: 20_000 });
   checking.child.stdin!.end(await metricsOf(service.url));
   const { stdout, stderr } = await checking;

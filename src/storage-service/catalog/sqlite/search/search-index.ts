@@ -24,7 +24,7 @@ export type Indexing = {
 export class SearchIndex {
   readonly #statements: Statements;
   readonly #words = new Set<string>();
-  /** Those of an undone transaction are counted too: they are put in order a little sooner. */
+  /** How many there are at most. */
   #newWords: number;
   /** By seq. */
   readonly #waiting = new Map<number, Indexing>();
@@ -77,7 +77,10 @@ export class SearchIndex {
   /** Forgets what a command or transaction that was undone had put there. */
   undone(what: 'command' | 'transaction'): void {
     this.#words.clear();
-    if (what === 'transaction') this.#waiting.clear();
+    if (what === 'command') return;
+    this.#waiting.clear();
+    // It may have put them in order.
+    this.#newWords = NEW_WORDS_MAX;
   }
 
   #learn(word: string): void {
