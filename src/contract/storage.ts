@@ -194,6 +194,9 @@ export type ImageEvent = {
 
 /** Where changes are heard: in one process the Store itself, across processes the hub. */
 export interface ImageEvents {
+  /** Whether changes are heard now; while they are not, what was learnt before may be stale. */
+  readonly heard: boolean;
+
   /**
    * `missed` is called when events may have been lost: what was learnt before may be stale.
    * Returns the function that ends the subscription.

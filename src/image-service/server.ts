@@ -14,9 +14,10 @@ import { answerSocketError } from '../http/problem.ts';
 import { traceRequests } from '../http/traced-requests.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { tracesAreExported } from '../telemetry/trace.ts';
+import { ContentCache } from './caches/content-cache.ts';
+import { ImageCache } from './caches/image-cache.ts';
+import { ListCache } from './caches/list-cache.ts';
 import type { ImageServiceConfig } from './config.ts';
-import { ContentCache } from './delivery/content-cache.ts';
-import { ImageCache } from './delivery/image-cache.ts';
 import { idOf, problemSender } from './problem.ts';
 import { Admission } from './request/admission.ts';
 import { type BrowserGuard, createBrowserGuard } from './request/browser-guard.ts';
@@ -120,8 +121,10 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   server.removeAllContentTypeParsers();
 
   const images = new ImageCache(storage, events);
+  const lists = new ListCache(events);
   const contents = new ContentCache(storage, config.deliveryCacheMb * 1024 * 1024);
-  measureCache(metrics, contents);
+  measureCaches(metrics, { images, lists }, contents);
+  showChanges(server, lists);
   const uploads = new UploadGate(config.uploadsMax);
   const admission = new Admission();
   measureAdmission(metrics, admission, uploads);
@@ -132,12 +135,12 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   observe(server, guard, metrics);
   server.setErrorHandler(sendProblem);
   refuseUnknown(server, guard);
-  closeInTime(server, images);
+  closeInTime(server, [images, lists]);
   server.addHook('onClose', async () => admission.close());
 
   await describeRoutes(server, deps.version);
   await limitRate(server, config.rateLimit);
-  await server.register(imagesRoutes, { storage, uploads, admission });
+  await server.register(imagesRoutes, { storage, lists, uploads, admission });
   await server.register(imageRoutes, { storage, images, admission });
   await server.register(contentRoutes, { storage, images, contents, uploads });
   await server.register(themesRoutes, { storage, admission });
@@ -218,10 +221,10 @@ function refuseUnknown(server: FastifyInstance, guard: BrowserGuard): void {
 }
 
 /** Connections close once they are idle; requests that run may finish, for a while. */
-function closeInTime(server: FastifyInstance, images: ImageCache): void {
+function closeInTime(server: FastifyInstance, caches: readonly { close(): void }[]): void {
   const http = server.server;
   server.addHook('preClose', (done) => {
-    images.close();
+    for (const cache of caches) cache.close();
     const sweep = setInterval(() => http.closeIdleConnections(), CLOSE_CHECK_MS).unref();
     const cut = setTimeout(() => http.closeAllConnections(), CLOSE_MAX_MS).unref();
     http.once('close', () => {
@@ -232,7 +235,35 @@ function closeInTime(server: FastifyInstance, images: ImageCache): void {
   });
 }
 
-function measureCache(metrics: Metrics, contents: ContentCache): void {
+/** Who changed something through this service sees it in the next list, whenever its event comes. */
+function showChanges(server: FastifyInstance, lists: ListCache): void {
+  const changed = (_request: unknown, _reply: unknown, _payload: unknown, done: () => void) => {
+    lists.changed();
+    done();
+  };
+  server.addHook('onRoute', (route) => {
+    if (route.method === 'GET' || route.method === 'HEAD') return;
+    route.onSend = [route.onSend ?? [], changed].flat();
+  });
+}
+
+function measureCaches(
+  metrics: Metrics,
+  metadata: Record<'images' | 'lists', ImageCache | ListCache>,
+  contents: ContentCache,
+): void {
+  for (const [name, cache] of Object.entries(metadata)) {
+    metrics.totals(
+      `dnd_${name.slice(0, -1)}_cache_requests_total`,
+      { help: `Answers asked of the cache of ${name}: hit, or miss`, label: 'outcome' },
+      () => ({ hit: cache.load.hits, miss: cache.load.misses }),
+    );
+  }
+  metrics.gauges(
+    'dnd_metadata_cache_bytes',
+    { help: 'Metadata in memory: images, and pages of lists', label: 'cache' },
+    () => ({ images: metadata.images.load.bytes, lists: metadata.lists.load.bytes }),
+  );
   metrics.totals(
     'dnd_delivery_cache_requests_total',
     { help: 'Files asked of the delivery cache: hit, or miss', label: 'outcome' },

@@ -33,10 +33,12 @@ const eventData = Compile(EventData);
 /** Changes that other processes announce. */
 export class RemoteEvents implements ImageEvents {
   readonly #listeners = new Map<(event: ImageEvent) => void, () => void>();
+  readonly #hub: Hub;
   readonly #count: Count;
   readonly #reception: Reception;
 
   constructor(hub: Hub, count: Count) {
+    this.#hub = hub;
     this.#count = count;
     this.#reception = hub.receiveEvents(
       (message) => this.#take(message),
@@ -44,6 +46,10 @@ export class RemoteEvents implements ImageEvents {
         for (const missed of this.#listeners.values()) missed();
       },
     );
+  }
+
+  get heard(): boolean {
+    return this.#hub.connected;
   }
 
   subscribe(listener: (event: ImageEvent) => void, missed: () => void = () => {}): () => void {

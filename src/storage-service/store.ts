@@ -188,6 +188,10 @@ export class Store implements Storage, ImageEvents {
     return { version: this.#parts.version };
   }
 
+  get heard(): boolean {
+    return true;
+  }
+
   subscribe(listener: (event: ImageEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -71,7 +71,7 @@ export async function joinStorage(hubOf: (appId: string) => Hub, token: string |
   const subscribe: ImageEvents['subscribe'] = (...listeners) => events.subscribe(...listeners);
   const opened = closing.move();
   return {
-    storage: Object.assign(remote, { subscribe }),
+    storage: Object.assign(remote, { subscribe, heard: true }),
     url,
     counted,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

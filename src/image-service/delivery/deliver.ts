@@ -3,10 +3,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 import type { ByteRange, Storage } from '../../contract/storage.ts';
 import { contentRange, lengthOf, parseRanges, partHeads } from '../../http/ranges.ts';
+import type { ContentCache, Lease } from '../caches/content-cache.ts';
+import type { HeaderSet, Representation } from '../caches/representation.ts';
 import { ask } from '../request/call.ts';
 import { evaluate, rangeApplies } from './conditions.ts';
-import type { ContentCache, Lease } from './content-cache.ts';
-import type { HeaderSet, Representation } from './representation.ts';
 
 export type Delivery = { storage: Storage; contents: ContentCache };
 

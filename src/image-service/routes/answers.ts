@@ -72,6 +72,9 @@ function headers(...names: (keyof typeof HEADERS)[]) {
   );
 }
 
+/** Of an answer whose JSON is text already. */
+export const JSON_TYPE = 'application/json; charset=utf-8';
+
 /** A JSON answer. */
 export function json(
   schema: string | TSchema,

@@ -14,6 +14,7 @@ import {
   Response,
 } from '../../contract/messages.ts';
 import { IMAGE_EVENTS } from '../../contract/storage.ts';
+import { JSON_TYPE } from './answers.ts';
 
 /** The AsyncAPI 3 document: all that the Storage Service takes, answers and tells over the hub. */
 
@@ -62,10 +63,7 @@ export async function asyncapiRoutes(
   let document: string | undefined;
   scope.get('/asyncapi.json', (_request, reply) => {
     document ??= JSON.stringify(asyncapiDocument(version));
-    reply
-      .header('content-type', 'application/json; charset=utf-8')
-      .header('cache-control', 'no-cache')
-      .send(document);
+    reply.type(JSON_TYPE).header('cache-control', 'no-cache').send(document);
   });
 }
 

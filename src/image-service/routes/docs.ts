@@ -1,7 +1,7 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
-import { SHARED_SCHEMAS } from './answers.ts';
+import { JSON_TYPE, SHARED_SCHEMAS } from './answers.ts';
 
 const DESCRIPTION = `Takes in, keeps, organises, finds and delivers portraits, tokens, maps and item art, by theme.
 
@@ -53,10 +53,7 @@ export async function docsRoutes(scope: FastifyInstance): Promise<void> {
   scope.get('/openapi.json', (_request, reply) => {
     // Built when first asked for: a start need not wait for it.
     document ??= JSON.stringify(scope.swagger());
-    reply
-      .header('content-type', 'application/json; charset=utf-8')
-      .header('cache-control', 'no-cache')
-      .send(document);
+    reply.type(JSON_TYPE).header('cache-control', 'no-cache').send(document);
   });
   scope.get('/', (_request, reply) => reply.redirect('/docs'));
 

@@ -1,20 +1,28 @@
 import multipart from '@fastify/multipart';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, preHandlerHookHandler } from 'fastify';
 import { Type } from 'typebox';
 import { ImageFields, ImageFilter } from '../../contract/image.ts';
 import type { Storage } from '../../contract/storage.ts';
+import type { ListCache } from '../caches/list-cache.ts';
 import type { Admission } from '../request/admission.ts';
 import { ask, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
 import { parseListQuery, queryText } from '../request/query.ts';
 import type { UploadGate } from '../request/upload.ts';
 import { acceptImageForm, FORM_LIMITS } from '../request/upload-form.ts';
-import { IDEMPOTENCY_HEADER, json, readProblems, writeProblems } from './answers.ts';
+import { IDEMPOTENCY_HEADER, JSON_TYPE, json, readProblems, writeProblems } from './answers.ts';
+
+export type ImagesDependencies = {
+  storage: Storage;
+  lists: ListCache;
+  uploads: UploadGate;
+  admission: Admission;
+};
 
 /** All images: upload, list and search. */
 export async function imagesRoutes(
   scope: FastifyInstance,
-  { storage, uploads, admission }: { storage: Storage; uploads: UploadGate; admission: Admission },
+  { storage, lists, uploads, admission }: ImagesDependencies,
 ): Promise<void> {
   await scope.register(multipart, FORM_LIMITS);
 
@@ -35,13 +43,22 @@ export async function imagesRoutes(
       .send(image);
   });
 
-  scope.get('/api/v2/images', { schema: LIST, ...admission.hooks }, async (request, reply) => {
-    const filter = parseListQuery(queryText(request));
-    const page = await ask(reply, (call) => storage.listImages(filter, call));
-    return reply
-      .header('cache-control', 'no-store')
-      .type('application/json; charset=utf-8')
-      .send(page);
+  const send = (page: Buffer, reply: FastifyReply) =>
+    reply.header('cache-control', 'no-store').type(JSON_TYPE).send(page);
+  // What is kept costs too little to wait for a turn.
+  const kept: preHandlerHookHandler = (request, reply, next) => {
+    const page = lists.kept(queryText(request));
+    if (page) send(page, reply);
+    else admission.hooks.preHandler(request, reply, next);
+  };
+  const list = { schema: LIST, preHandler: kept, onSend: admission.hooks.onSend };
+  scope.get('/api/v2/images', list, async (request, reply) => {
+    const query = queryText(request);
+    const filter = parseListQuery(query);
+    const page = await lists.read(query, () =>
+      ask(reply, (call) => storage.listImages(filter, call)),
+    );
+    return send(page, reply);
   });
 }
 

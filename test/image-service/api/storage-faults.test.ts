@@ -55,7 +55,7 @@ async function readAcrossChange(options: EdgeOptions): Promise<void> {
 test('a read that began before a change does not restore what was', () => readAcrossChange({}));
 
 test('nor does it while events are lost: an edge knows its own changes', () =>
-  readAcrossChange({ events: { subscribe: () => () => {} } }));
+  readAcrossChange({ events: { heard: true, subscribe: () => () => {} } }));
 
 test('many who ask at the same time for the same bytes cause one read', async () => {
   const late = gate();

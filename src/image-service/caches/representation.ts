@@ -1,9 +1,11 @@
 import type { Image } from '../../contract/image.ts';
-import type { Validators } from './conditions.ts';
+import { type Json, toJson } from '../../contract/json.ts';
+import type { Validators } from '../delivery/conditions.ts';
 
-/** One version of an image, with everything that its deliveries have in common. */
+/** One version of an image, with everything that its answers have in common. */
 export type Representation = Validators & {
   image: Image;
+  text: Json<Image>;
   /** The query that makes an address immutable. */
   revision: string;
   fixed: HeaderSet;
@@ -42,6 +44,7 @@ export function represent(image: Image): Representation {
   };
   return {
     image,
+    text: toJson(image),
     etag,
     lastModified,
     revision: content.url.slice(content.url.indexOf('?') + 1),

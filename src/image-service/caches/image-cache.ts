@@ -3,13 +3,16 @@ import type { ImageEvents, Storage } from '../../contract/storage.ts';
 import { askAlone } from '../request/call.ts';
 import { type Representation, represent } from './representation.ts';
 
-/** About 2 KB each. */
-const IMAGES_MAX = 20_000;
+const IMAGES_MAX_BYTES = 16 * 1024 * 1024;
+/** An image is kept as an object, as text and as headers. */
+const BYTES_A_CHARACTER = 4;
+/** Which are known to have changed; of few is anything kept. */
+const VERSIONS_MAX = 20_000;
 /** How stale an answer can be when an event was lost: a hub that was away delivers none. */
 const IMAGE_KEPT_MS = 30_000;
 
 /**
- * Images whose content was asked for, as storage last described them.
+ * Images that were asked for, as storage last described them.
  *
  * A read that began before a change and ends after it must not restore what was: an event takes
  * the image out of `#reading`, so that the old read is not kept and nobody joins it any more. The
@@ -17,23 +20,44 @@ const IMAGE_KEPT_MS = 30_000;
  */
 export class ImageCache {
   readonly #storage: Storage;
-  readonly #images = new LRUCache<string, Representation>({ max: IMAGES_MAX, ttl: IMAGE_KEPT_MS });
-  readonly #versions = new LRUCache<string, number>({ max: IMAGES_MAX });
+  readonly #events: ImageEvents;
+  readonly #images = new LRUCache<string, Representation>({
+    maxSize: IMAGES_MAX_BYTES,
+    sizeCalculation: ({ text }) => text.length * BYTES_A_CHARACTER,
+    ttl: IMAGE_KEPT_MS,
+  });
+  readonly #versions = new LRUCache<string, number>({ max: VERSIONS_MAX });
   readonly #reading = new Map<string, Promise<Representation>>();
+  #hits = 0;
+  #misses = 0;
   /** Ends listening. */
   readonly close: () => void;
 
   constructor(storage: Storage, events: ImageEvents) {
     this.#storage = storage;
+    this.#events = events;
     this.close = events.subscribe(
       ({ data }) => this.changed(data.image_id, data.version),
       () => this.#forgetAll(),
     );
   }
 
+  /** For metrics. */
+  get load(): { hits: number; misses: number; bytes: number } {
+    return { hits: this.#hits, misses: this.#misses, bytes: this.#images.calculatedSize };
+  }
+
   /** What is kept, at once. */
   kept(imageId: string): Representation | undefined {
-    return this.#images.get(imageId);
+    const kept = this.#images.get(imageId);
+    if (kept) this.#hits += 1;
+    else this.#misses += 1;
+    return kept;
+  }
+
+  /** The same, but nothing while changes are not heard. */
+  current(imageId: string): Representation | undefined {
+    return this.#events.heard ? this.kept(imageId) : undefined;
   }
 
   /** Throws image_not_found. Requests that ask at the same time share one read. */
