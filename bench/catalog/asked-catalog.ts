@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ImagePage } from '../../src/contract/image.ts';
@@ -14,6 +15,9 @@ const INSTANCES = 20;
 const DRAWS_MAX = 400;
 const WALK_PAGE_ITEMS = 200;
 const LIST = '/api/v2/images';
+
+/** Settings of an edge that keeps no metadata: each request asks the storage. */
+export const UNCACHED = { METADATA_CACHE_MB: '0' };
 
 /** Different addresses of one query, and how many images they find on average. */
 export type Instances = { urls: string[]; items: number };
@@ -35,11 +39,16 @@ export class AskedCatalog<S extends Served = Served> implements AsyncDisposable 
     this.#client = client;
   }
 
-  static open(images: number, folder: string, run: Run): Promise<AskedCatalog> {
-    return AskedCatalog.over(images, folder, run, (dataDir) => serveImages(dataDir, run));
+  static open(
+    images: number,
+    folder: string,
+    run: Run,
+    env: Record<string, string>,
+  ): Promise<AskedCatalog> {
+    return AskedCatalog.over(images, folder, run, (dataDir) => serveImages(dataDir, run, env));
   }
 
-  /** The same of a service that `start` starts. */
+  /** The same of a service that `start` starts; the second time over the copy that is there. */
   static async over<S extends Served>(
     images: number,
     folder: string,
@@ -47,10 +56,12 @@ export class AskedCatalog<S extends Served = Served> implements AsyncDisposable 
     start: (dataDir: string) => Promise<S>,
   ): Promise<AskedCatalog<S>> {
     const { catalog, path } = partsOf(join(folder, String(images)));
-    await mkdir(path);
-    const cached = cachedCatalog(images, run.progress);
-    run.progress(`copying the catalog of ${images} images`);
-    await copyFile(cached, catalog);
+    if (!existsSync(catalog)) {
+      await mkdir(path);
+      const cached = cachedCatalog(images, run.progress);
+      run.progress(`copying the catalog of ${images} images`);
+      await copyFile(cached, catalog);
+    }
     const service = await start(path);
     return new AskedCatalog(images, catalog, service, new HttpClient(1, run.signal));
   }

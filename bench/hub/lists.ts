@@ -13,13 +13,13 @@ const LOAD_SECONDS = 3;
 
 export type Drawn = { query: Query; instances: Instances };
 
-/** Lists through both services, beside the same of an all-in-one over an equal catalog. */
-export async function lists(
+/** Lists one at a time through both services, beside the same of an all-in-one over an equal catalog. */
+export async function listsAlone(
   split: AskedCatalog<TwoServices>,
   whole: AskedCatalog,
   drawn: readonly Drawn[],
   run: Run,
-): Promise<Answer> {
+): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { query, instances } of drawn) {
     run.progress(`${query.name}, one at a time`);
@@ -37,29 +37,23 @@ export async function lists(
       target: { of: 'ours', atMost: 20 },
     });
   }
-  if (!(await installed('wrk'))) {
-    return {
-      findings,
-      notes: ['No lists at once: wrk is not installed (Debian: apt install wrk).'],
-    };
-  }
-  split.service.faults();
-  findings.push(...(await atOnce(split, whole, drawn, run)));
-  return {
-    findings,
-    notes: [
-      `Lists are asked over HTTP, at 32 connections all queries in turn. Faults that the services logged then: ${split.service.faults()}.`,
-    ],
-  };
+  return findings;
 }
 
-/** As many as can be answered to 32 connections, all queries in turn. */
-async function atOnce(
+/** As many as can be answered to 32 connections, all queries in turn; `how` tells of what is kept. */
+export async function listsAtOnce(
   split: AskedCatalog<TwoServices>,
   whole: AskedCatalog,
   drawn: readonly Drawn[],
   { signal, progress }: Run,
-): Promise<Finding[]> {
+  how: string,
+  atLeast?: number,
+): Promise<Answer> {
+  if (!(await installed('wrk'))) {
+    const note = 'No lists at once: wrk is not installed (Debian: apt install wrk).';
+    return { findings: [], notes: [note] };
+  }
+  split.service.faults();
   const paths = interleaved(drawn.map(({ instances }) => instances.urls));
   const subject =
     (name: string, { service }: AskedCatalog, used: () => number) =>
@@ -82,22 +76,24 @@ async function atOnce(
       ratio: medianRatio(of('split'), of('whole')),
     };
   };
-  return [
+  const what = `lists over 32 connections, ${how}`;
+  const rate: Finding = { what, unit: '/s', ...compare('perSecond') };
+  if (atLeast !== undefined) rate.target = { of: 'ratio', atLeast };
+  const findings: Finding[] = [
+    rate,
     {
-      what: 'lists over 32 connections',
-      unit: '/s',
-      ...compare('perSecond'),
-      target: { of: 'ratio', atLeast: 0.7 },
-    },
-    {
-      what: 'lists over 32 connections: failed',
+      what: `${what}: failed`,
       unit: '',
       ours: failures(measured.split),
       peer: { name: 'all-in-one', value: failures(measured.whole) },
       target: { of: 'ours', atMost: 0 },
     },
-    { what: 'CPU of one, without the broker', unit: 'ms', ...compare('cpuMs') },
+    { what: `${what}: CPU of one, without the broker`, unit: 'ms', ...compare('cpuMs') },
   ];
+  return {
+    findings,
+    notes: [`Faults that the services logged at 32 connections: ${split.service.faults()}.`],
+  };
 }
 
 function failures(rounds: readonly { failed: number }[]): number {

@@ -18,11 +18,12 @@ export type TwoServices = Served & {
   faults(): string;
 };
 
-/** Both services as processes of their own, joined by that hub, over that data folder. */
+/** Both services as processes of their own, joined by that hub, over that data folder; settings of the edge. */
 export async function serveTwoServices(
   dataDir: string,
   hubUrl: string,
   run: Run,
+  edge: Record<string, string> = {},
 ): Promise<TwoServices> {
   await using closing = new AsyncDisposableStack();
   let durations: number[] = [];
@@ -35,7 +36,7 @@ export async function serveTwoServices(
     if (outcome !== undefined && outcome !== 'success') fault(outcome);
   });
   closing.use(storage);
-  const imagesEnv = { MESSAGE_HUB_URL: hubUrl, STORAGE_SERVICE_URL: storage.url };
+  const imagesEnv = { ...edge, MESSAGE_HUB_URL: hubUrl, STORAGE_SERVICE_URL: storage.url };
   const images = await serveCommand('image-service', run, imagesEnv, ({ status = 0 }) => {
     if (status >= 400) fault(String(status));
   });

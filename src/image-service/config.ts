@@ -32,6 +32,12 @@ export const imageServiceSettings = {
     describe: 'memory that keeps the most asked-for image files, in MB; 0 for none',
     parse: wholeNumber(0, 65_536),
   } satisfies Setting<number>,
+  metadataCacheMb: {
+    name: 'METADATA_CACHE_MB',
+    default: 32,
+    describe: 'memory that keeps metadata and lists until they change, in MB; 0 for none',
+    parse: wholeNumber(0, 65_536),
+  } satisfies Setting<number>,
   rateLimit: {
     name: 'RATE_LIMIT',
     default: 0,

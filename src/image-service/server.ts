@@ -50,6 +50,8 @@ export type ImageServiceDependencies = HealthDependencies & {
   metrics: Metrics;
 };
 
+const MiB = 1024 * 1024;
+
 // Bounds of a connection. A request's own deadlines end long before these.
 const HEADERS_MAX_BYTES = 16 * 1024;
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -120,9 +122,10 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   server.server.maxConnections = CONNECTIONS_MAX;
   server.removeAllContentTypeParsers();
 
-  const images = new ImageCache(storage, events);
-  const lists = new ListCache(events);
-  const contents = new ContentCache(storage, config.deliveryCacheMb * 1024 * 1024);
+  const metadataBytes = config.metadataCacheMb * MiB;
+  const images = new ImageCache(storage, events, metadataBytes / 2);
+  const lists = new ListCache(events, metadataBytes / 2);
+  const contents = new ContentCache(storage, config.deliveryCacheMb * MiB);
   measureCaches(metrics, { images, lists }, contents);
   showChanges(server, lists);
   const uploads = new UploadGate(config.uploadsMax);

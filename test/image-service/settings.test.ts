@@ -10,6 +10,7 @@ test('without variables every setting has its default', () => {
     corsOrigins: [],
     trustProxy: false,
     deliveryCacheMb: 64,
+    metadataCacheMb: 32,
     rateLimit: 0,
     uploadsMax: 24,
   });

@@ -3,7 +3,6 @@ import type { ImageEvents, Storage } from '../../contract/storage.ts';
 import { askAlone } from '../request/call.ts';
 import { type Representation, represent } from './representation.ts';
 
-const IMAGES_MAX_BYTES = 16 * 1024 * 1024;
 /** An image is kept as an object, as text and as headers. */
 const BYTES_A_CHARACTER = 4;
 /** Which are known to have changed; of few is anything kept. */
@@ -21,11 +20,7 @@ const IMAGE_KEPT_MS = 30_000;
 export class ImageCache {
   readonly #storage: Storage;
   readonly #events: ImageEvents;
-  readonly #images = new LRUCache<string, Representation>({
-    maxSize: IMAGES_MAX_BYTES,
-    sizeCalculation: ({ text }) => text.length * BYTES_A_CHARACTER,
-    ttl: IMAGE_KEPT_MS,
-  });
+  readonly #images: LRUCache<string, Representation> | undefined;
   readonly #versions = new LRUCache<string, number>({ max: VERSIONS_MAX });
   readonly #reading = new Map<string, Promise<Representation>>();
   #hits = 0;
@@ -33,9 +28,16 @@ export class ImageCache {
   /** Ends listening. */
   readonly close: () => void;
 
-  constructor(storage: Storage, events: ImageEvents) {
+  constructor(storage: Storage, events: ImageEvents, sizeBytes: number) {
     this.#storage = storage;
     this.#events = events;
+    if (sizeBytes > 0) {
+      this.#images = new LRUCache({
+        maxSize: sizeBytes,
+        sizeCalculation: ({ text }) => text.length * BYTES_A_CHARACTER,
+        ttl: IMAGE_KEPT_MS,
+      });
+    }
     this.close = events.subscribe(
       ({ data }) => this.changed(data.image_id, data.version),
       () => this.#forgetAll(),
@@ -44,12 +46,12 @@ export class ImageCache {
 
   /** For metrics. */
   get load(): { hits: number; misses: number; bytes: number } {
-    return { hits: this.#hits, misses: this.#misses, bytes: this.#images.calculatedSize };
+    return { hits: this.#hits, misses: this.#misses, bytes: this.#images?.calculatedSize ?? 0 };
   }
 
   /** What is kept, at once. */
   kept(imageId: string): Representation | undefined {
-    const kept = this.#images.get(imageId);
+    const kept = this.#images?.get(imageId);
     if (kept) this.#hits += 1;
     else this.#misses += 1;
     return kept;
@@ -71,7 +73,7 @@ export class ImageCache {
       const read = await reading;
       const current = this.#reading.get(imageId) === reading;
       if (current && read.image.version >= (this.#versions.get(imageId) ?? 0)) {
-        this.#images.set(imageId, read);
+        this.#images?.set(imageId, read);
       }
       return read;
     } finally {
@@ -82,13 +84,13 @@ export class ImageCache {
   /** After a time without events: whatever is kept, or being read, may have changed since. */
   #forgetAll(): void {
     this.#reading.clear();
-    this.#images.clear();
+    this.#images?.clear();
   }
 
   /** Forgets what is older; without a version, whatever there is. */
   changed(imageId: string, version = Number.POSITIVE_INFINITY): void {
     this.#reading.delete(imageId);
-    if ((this.#images.peek(imageId)?.image.version ?? 0) < version) this.#images.delete(imageId);
+    if ((this.#images?.peek(imageId)?.image.version ?? 0) < version) this.#images?.delete(imageId);
     const seen = this.#versions.get(imageId) ?? 0;
     if (Number.isFinite(version)) this.#versions.set(imageId, Math.max(seen, version));
   }

@@ -3,8 +3,6 @@ import type { ImagePage } from '../../contract/image.ts';
 import type { Json } from '../../contract/json.ts';
 import type { ImageEvents } from '../../contract/storage.ts';
 
-/** Some hundred pages of 50 images. */
-const PAGES_MAX_BYTES = 16 * 1024 * 1024;
 /** From when it was asked for: how stale a page can be where an event was lost or comes late. */
 const PAGE_KEPT_MS = 1_000;
 
@@ -14,31 +12,34 @@ const PAGE_KEPT_MS = 1_000;
  */
 export class ListCache {
   readonly #events: ImageEvents;
-  readonly #pages = new LRUCache<string, Buffer>({
-    maxSize: PAGES_MAX_BYTES,
-    sizeCalculation: (page, query) => page.length + query.length,
-    ttl: PAGE_KEPT_MS,
-  });
+  readonly #pages: LRUCache<string, Buffer> | undefined;
   #changes = 0;
   #hits = 0;
   #misses = 0;
   /** Ends listening. */
   readonly close: () => void;
 
-  constructor(events: ImageEvents) {
+  constructor(events: ImageEvents, sizeBytes: number) {
     this.#events = events;
+    if (sizeBytes > 0) {
+      this.#pages = new LRUCache({
+        maxSize: sizeBytes,
+        sizeCalculation: (page, query) => page.length + query.length,
+        ttl: PAGE_KEPT_MS,
+      });
+    }
     const changed = () => this.changed();
     this.close = events.subscribe(changed, changed);
   }
 
   /** For metrics. */
   get load(): { hits: number; misses: number; bytes: number } {
-    return { hits: this.#hits, misses: this.#misses, bytes: this.#pages.calculatedSize };
+    return { hits: this.#hits, misses: this.#misses, bytes: this.#pages?.calculatedSize ?? 0 };
   }
 
   /** What is kept, at once; nothing while changes are not heard. */
   kept(query: string): Buffer | undefined {
-    const page = this.#events.heard ? this.#pages.get(query) : undefined;
+    const page = this.#events.heard ? this.#pages?.get(query) : undefined;
     if (page) this.#hits += 1;
     else this.#misses += 1;
     return page;
@@ -48,12 +49,12 @@ export class ListCache {
     const start = performance.now();
     const changes = this.#changes;
     const page = Buffer.from(await read());
-    if (changes === this.#changes) this.#pages.set(query, page, { start });
+    if (changes === this.#changes) this.#pages?.set(query, page, { start });
     return page;
   }
 
   changed(): void {
     this.#changes += 1;
-    this.#pages.clear();
+    this.#pages?.clear();
   }
 }
