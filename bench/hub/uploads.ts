@@ -77,6 +77,12 @@ export async function readsBesideUploads(
   progress(`reads beside ${AT_ONCE} uploads`);
   using senders = new HttpClient(AT_ONCE, signal);
   using readers = new HttpClient(READS_PER_SECOND, signal);
+  const read = async (index: number) => {
+    await readers.require(200, `${url}/api/v2/images/${ids[index % ids.length]}`);
+    return true;
+  };
+  // Once each, so that the edge knows them: what is asked is how long uploads keep it from answering.
+  for (const index of ids.keys()) await read(index);
   let reading = true;
   let uploaded = 0;
   const sending = inParallel(AT_ONCE, AT_ONCE, async () => {
@@ -85,10 +91,6 @@ export async function readsBesideUploads(
       await senders.require(201, `${url}/api/v2/images`, imageForm(distinct(jpeg)));
     }
   });
-  const read = async (index: number) => {
-    await readers.require(200, `${url}/api/v2/images/${ids[index % ids.length]}`);
-    return true;
-  };
   const reads = openLoop(
     READ_SECONDS,
     { reads: { perSecond: READS_PER_SECOND, job: read } },

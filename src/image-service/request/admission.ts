@@ -13,13 +13,13 @@ const LOOP_RESOLUTION_MS = 10;
 
 /** For its turn; then it is refused. A client that asks again at once is so kept from keeping us busy. */
 const WAIT_MAX_MS = 500;
-/** When all places have been taken all this time, more comes than can be done. */
-const STANDING_AFTER_MS = 200;
+/** When the oldest has waited so long, more comes than can be done. */
+const STANDING_AFTER_MS = 100;
 /** More connections than a client's pool has; beyond, a request is refused at once. */
 const WAITING_MAX = 1_000;
 
 type Next = (error?: Error) => void;
-type Waiting = { next: Next; timer: NodeJS.Timeout };
+type Waiting = { next: Next; timer: NodeJS.Timeout; since: number };
 
 /**
  * Lets a bounded number of requests about images and themes be answered at the same time. In a burst
@@ -34,8 +34,6 @@ export class Admission {
   /** In order of arrival. */
   readonly #waiting = new Map<FastifyRequest, Waiting>();
   #late = false;
-  /** Since when there has been no free place; what was refused meanwhile freed none. */
-  #fullSince = Number.POSITIVE_INFINITY;
 
   constructor() {
     this.#loop.enable();
@@ -95,18 +93,15 @@ export class Admission {
       this.#waiting.delete(request);
       next(new ServiceError('overloaded', 'Too many requests wait. Try again soon.'));
     };
-    this.#fullSince = Math.min(this.#fullSince, performance.now());
-    if (this.#waiting.size >= WAITING_MAX) refuse();
-    else this.#waiting.set(request, { next, timer: setTimeout(refuse, WAIT_MAX_MS) });
+    if (this.#waiting.size >= WAITING_MAX) return refuse();
+    const timer = setTimeout(refuse, WAIT_MAX_MS);
+    this.#waiting.set(request, { next, timer, since: performance.now() });
   }
 
   #admit(): void {
     while (this.#inside.size < this.#max) {
       const request = this.#following();
-      if (!request) {
-        this.#fullSince = Number.POSITIVE_INFINITY;
-        return;
-      }
+      if (!request) return;
       const { next, timer } = this.#waiting.get(request)!;
       this.#waiting.delete(request);
       clearTimeout(timer);
@@ -115,8 +110,10 @@ export class Admission {
   }
 
   #following(): FastifyRequest | undefined {
-    const standing = performance.now() - this.#fullSince > STANDING_AFTER_MS;
-    return standing ? [...this.#waiting.keys()].at(-1) : this.#waiting.keys().next().value;
+    const [oldest] = this.#waiting;
+    if (!oldest) return undefined;
+    const standing = performance.now() - oldest[1].since > STANDING_AFTER_MS;
+    return standing ? [...this.#waiting.keys()].at(-1) : oldest[0];
   }
 
   #lookAtLoop(): void {
