@@ -93,7 +93,10 @@ export class Admission {
       this.#waiting.delete(request);
       next(new ServiceError('overloaded', 'Too many requests wait. Try again soon.'));
     };
-    if (this.#waiting.size >= WAITING_MAX) return refuse();
+    if (this.#waiting.size >= WAITING_MAX) {
+      refuse();
+      return;
+    }
     const timer = setTimeout(refuse, WAIT_MAX_MS);
     this.#waiting.set(request, { next, timer, since: performance.now() });
   }
