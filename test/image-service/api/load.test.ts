@@ -52,7 +52,7 @@ describe('more requests than can be answered at the same time', () => {
   });
 
   /** The order in which three that wait are served, once the first of them has waited so long. */
-  async function orderAfter(waitedMs: number): Promise<number[]> {
+  async function orderAfter(waitedMs: number): Promise<(number | undefined)[]> {
     const { edge, list, inside, begun, release } = await heldEdge();
     await using _ = edge;
     const asked = Array.from({ length: 16 }, () => list());
