@@ -7,7 +7,6 @@ import { fault, type Source } from './source.ts';
  */
 const contract = 'src/contract';
 const settings = 'src/settings.ts';
-const garbage = 'src/chunk-garbage.ts';
 const telemetry = 'src/telemetry';
 const media = 'src/media';
 const http = 'src/http';
@@ -16,14 +15,13 @@ const everything = '';
 export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   [contract]: [],
   [settings]: [],
-  [garbage]: [],
   'src/hub': [contract, settings],
   [telemetry]: [contract, settings],
   [media]: [contract, settings],
   [http]: [contract, telemetry],
-  'src/remote-storage': [contract, settings, garbage, telemetry, http, 'src/hub'],
+  'src/remote-storage': [contract, settings, telemetry, http, 'src/hub'],
   'src/image-service': [contract, settings, telemetry, http, media],
-  'src/storage-service': [contract, settings, garbage, telemetry, media],
+  'src/storage-service': [contract, settings, telemetry, media],
   client: [contract],
   bin: ['src', 'package.json'],
   scripts: [everything],

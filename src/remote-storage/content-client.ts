@@ -1,7 +1,6 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import { Readable } from 'node:stream';
-import { chunkReceived } from '../chunk-garbage.ts';
 import { ERROR_CODES, type ErrorCode, ServiceError } from '../contract/errors.ts';
 import { isSha256 } from '../contract/image.ts';
 import { CONTENT_MAX_BYTES } from '../contract/limits.ts';
@@ -154,7 +153,6 @@ async function* limited(chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8A
       const message = `The content must be up to ${CONTENT_MAX_BYTES} bytes.`;
       throw new ServiceError('content_too_large', message);
     }
-    chunkReceived(chunk.length);
     yield chunk;
   }
 }

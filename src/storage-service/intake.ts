@@ -1,7 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { chunkReceived } from '../chunk-garbage.ts';
 import { ServiceError, toServiceError } from '../contract/errors.ts';
 import { FORMATS } from '../contract/formats.ts';
 import { CONTENT_MAX_BYTES } from '../contract/limits.ts';
@@ -149,7 +148,6 @@ async function receive(
       }
       hash.update(chunk);
       await sink.write(chunk);
-      chunkReceived(chunk.length);
     }
     if (head) requireFormat(head);
     await sink.end();
