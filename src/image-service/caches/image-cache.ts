@@ -3,12 +3,14 @@ import type { ImageEvents, Storage } from '../../contract/storage.ts';
 import { askAlone } from '../request/call.ts';
 import { type Representation, represent } from './representation.ts';
 
-/** An image is kept as an object, as text and as headers. */
+/** An image is kept as an object and as text. */
 const BYTES_A_CHARACTER = 4;
+/** Its headers, whatever its length. */
+const HEADERS_BYTES = 2_048;
 /** Which are known to have changed; of few is anything kept. */
 const VERSIONS_MAX = 20_000;
 /** How stale an answer can be when an event was lost: a hub that was away delivers none. */
-const IMAGE_KEPT_MS = 30_000;
+const IMAGE_KEPT_MS = 10_000;
 
 /**
  * Images that were asked for, as storage last described them.
@@ -34,7 +36,7 @@ export class ImageCache {
     if (sizeBytes > 0) {
       this.#images = new LRUCache({
         maxSize: sizeBytes,
-        sizeCalculation: ({ text }) => text.length * BYTES_A_CHARACTER,
+        sizeCalculation: ({ text }) => text.length * BYTES_A_CHARACTER + HEADERS_BYTES,
         ttl: IMAGE_KEPT_MS,
       });
     }
@@ -53,7 +55,6 @@ export class ImageCache {
   kept(imageId: string): Representation | undefined {
     const kept = this.#images?.get(imageId);
     if (kept) this.#hits += 1;
-    else this.#misses += 1;
     return kept;
   }
 
@@ -64,6 +65,7 @@ export class ImageCache {
 
   /** Throws image_not_found. Requests that ask at the same time share one read. */
   async read(imageId: string, requestId: string): Promise<Representation> {
+    if (this.#images) this.#misses += 1;
     const shared = this.#reading.get(imageId);
     if (shared) return shared;
     const ask = askAlone(requestId, (call) => this.#storage.getImage(imageId, call));

@@ -5,6 +5,8 @@ import type { ImageEvents } from '../../contract/storage.ts';
 
 /** From when it was asked for: how stale a page can be where an event was lost or comes late. */
 const PAGE_KEPT_MS = 1_000;
+/** What keeping a page costs beside its bytes. */
+const ENTRY_BYTES = 512;
 
 /**
  * Pages of lists by the query that asked for them. Any change of an image may be one of any list, so
@@ -13,23 +15,23 @@ const PAGE_KEPT_MS = 1_000;
 export class ListCache {
   readonly #events: ImageEvents;
   readonly #pages: LRUCache<string, Buffer> | undefined;
+  readonly #tidying: NodeJS.Timeout | undefined;
+  readonly #endEvents: () => void;
   #changes = 0;
   #hits = 0;
   #misses = 0;
-  /** Ends listening. */
-  readonly close: () => void;
-
   constructor(events: ImageEvents, sizeBytes: number) {
     this.#events = events;
     if (sizeBytes > 0) {
       this.#pages = new LRUCache({
         maxSize: sizeBytes,
-        sizeCalculation: (page, query) => page.length + query.length,
+        sizeCalculation: (page, query) => page.length + query.length + ENTRY_BYTES,
         ttl: PAGE_KEPT_MS,
       });
+      this.#tidying = setInterval(() => this.#pages?.purgeStale(), PAGE_KEPT_MS).unref();
     }
     const changed = () => this.changed();
-    this.close = events.subscribe(changed, changed);
+    this.#endEvents = events.subscribe(changed, changed);
   }
 
   /** For metrics. */
@@ -41,14 +43,14 @@ export class ListCache {
   kept(query: string): Buffer | undefined {
     const page = this.#events.heard ? this.#pages?.get(query) : undefined;
     if (page) this.#hits += 1;
-    else this.#misses += 1;
     return page;
   }
 
   async read(query: string, read: () => Promise<Json<ImagePage>>): Promise<Buffer> {
+    if (this.#pages) this.#misses += 1;
     const start = performance.now();
     const changes = this.#changes;
-    const page = Buffer.from(await read());
+    const page = alone(await read());
     if (changes === this.#changes) this.#pages?.set(query, page, { start });
     return page;
   }
@@ -57,4 +59,16 @@ export class ListCache {
     this.#changes += 1;
     this.#pages?.clear();
   }
+
+  close(): void {
+    this.#endEvents();
+    clearInterval(this.#tidying);
+  }
+}
+
+/** Not as a part of a pool, which it would keep whole. */
+function alone(text: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text);
+  return bytes;
 }

@@ -5,6 +5,7 @@ import type { ImageEvent, ImageEvents, Storage } from '../../../src/contract/sto
 import { type Api, checkedApi, create } from '../../services/api.ts';
 import { eventually } from '../../services/data-folder.ts';
 import { startEdge } from '../../services/edge.ts';
+import { metricsOf, valueAt, valueIn } from '../../services/metrics.ts';
 
 /** Changes that are heard when the test says so, as those of another service over the hub. */
 class ToldEvents implements ImageEvents {
@@ -146,6 +147,32 @@ test('a page that was read before a change and comes after it is not kept', asyn
   };
   assert.deepEqual(await namesIn('theme=overtaken'), ['old']);
   assert.deepEqual(await namesIn('theme=overtaken'), ['new']);
+});
+
+test('what is kept is counted, and a page only for as long as it can be used', async () => {
+  const { id } = await create(api, { theme: 'counted' });
+  const count = async () => {
+    const text = await metricsOf(edge.url);
+    const of = (name: string) => valueIn(text, name) ?? 0;
+    return [
+      of('dnd_image_cache_requests_total{outcome="miss"}'),
+      of('dnd_image_cache_requests_total{outcome="hit"}'),
+      of('dnd_list_cache_requests_total{outcome="miss"}'),
+      of('dnd_list_cache_requests_total{outcome="hit"}'),
+    ];
+  };
+  const before = await count();
+  for (const _ of [1, 2, 3]) {
+    await nameOf(id);
+    await namesIn('theme=counted');
+    assert.equal((await api('/api/v2/images?limit=0')).status, 400);
+  }
+  const gained = (await count()).map((value, index) => value - before[index]!);
+  assert.deepEqual(gained, [1, 2, 1, 2]);
+  const bytes = (cache: string) => valueAt(edge.url, `dnd_metadata_cache_bytes{cache="${cache}"}`);
+  assert.ok((await bytes('lists'))! > 500);
+  assert.ok((await bytes('images'))! > 2_000);
+  await eventually(async () => assert.equal(await bytes('lists'), 0));
 });
 
 test('a list that cannot be answered is an error each time', async () => {
