@@ -20,6 +20,7 @@ export class ListCache {
   #changes = 0;
   #hits = 0;
   #misses = 0;
+
   constructor(events: ImageEvents, sizeBytes: number) {
     this.#events = events;
     if (sizeBytes > 0) {
@@ -46,6 +47,7 @@ export class ListCache {
     return page;
   }
 
+  /** What `read` reads, kept if nothing changed meanwhile. */
   async read(query: string, read: () => Promise<Json<ImagePage>>): Promise<Buffer> {
     if (this.#pages) this.#misses += 1;
     const start = performance.now();
