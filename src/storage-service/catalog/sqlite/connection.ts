@@ -2,8 +2,11 @@ import { DatabaseSync } from 'node:sqlite';
 import { ServiceError } from '../../../contract/errors.ts';
 import { storageFull, storageUnavailable } from '../../disk-fault.ts';
 
-/** Page cache of one connection. The operating system's cache holds what does not fit. */
-const CACHE_KIB = 32 * 1024;
+/**
+ * Page cache of one connection. The operating system's cache holds what does not fit: to readers a
+ * quarter of the size costs nothing that can be measured, with a million images.
+ */
+const CACHE_KIB = { write: 32 * 1024, read: 8 * 1024 };
 /**
  * Pages of 4 KiB: 64 MB. The longer the log, the fewer checkpoints (four times as long: a tenth more
  * creates a second), but also the more of it to read at a start after a crash.
@@ -20,7 +23,7 @@ export function connect(path: string, access: 'write' | 'read'): DatabaseSync {
       pragma wal_autocheckpoint = ${CHECKPOINT_PAGES};
       pragma journal_size_limit = ${LOG_MAX_BYTES};`);
   }
-  db.exec(`pragma cache_size = -${CACHE_KIB}; pragma temp_store = memory;`);
+  db.exec(`pragma cache_size = -${CACHE_KIB[access]}; pragma temp_store = memory;`);
   return db;
 }
 
