@@ -92,7 +92,9 @@ export async function listsAtOnce(
   ];
   return {
     findings,
-    notes: [`Faults that the services logged at 32 connections: ${split.service.faults()}.`],
+    notes: [
+      `Faults that the services logged at 32 connections, ${how}: ${split.service.faults()}.`,
+    ],
   };
 }
 

@@ -126,7 +126,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   const images = new ImageCache(storage, events, metadataBytes / 2);
   const lists = new ListCache(events, metadataBytes / 2);
   const contents = new ContentCache(storage, config.deliveryCacheMb * MiB);
-  measureCaches(metrics, { images, lists }, contents);
+  measureCaches(metrics, { images, lists, contents });
   showChanges(server, lists);
   const uploads = new UploadGate(config.uploadsMax);
   const admission = new Admission();
@@ -138,8 +138,11 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   observe(server, guard, metrics);
   server.setErrorHandler(sendProblem);
   refuseUnknown(server, guard);
-  closeInTime(server, [images, lists]);
-  server.addHook('onClose', async () => admission.close());
+  closeInTime(server);
+  server.addHook('onClose', async () => {
+    // Not before: until then requests are answered, and changes must be heard.
+    for (const each of [admission, images, lists]) each.close();
+  });
 
   await describeRoutes(server, deps.version);
   await limitRate(server, config.rateLimit);
@@ -224,10 +227,9 @@ function refuseUnknown(server: FastifyInstance, guard: BrowserGuard): void {
 }
 
 /** Connections close once they are idle; requests that run may finish, for a while. */
-function closeInTime(server: FastifyInstance, caches: readonly { close(): void }[]): void {
+function closeInTime(server: FastifyInstance): void {
   const http = server.server;
   server.addHook('preClose', (done) => {
-    for (const cache of caches) cache.close();
     const sweep = setInterval(() => http.closeIdleConnections(), CLOSE_CHECK_MS).unref();
     const cut = setTimeout(() => http.closeAllConnections(), CLOSE_MAX_MS).unref();
     http.once('close', () => {
@@ -250,27 +252,22 @@ function showChanges(server: FastifyInstance, lists: ListCache): void {
   });
 }
 
-function measureCaches(
-  metrics: Metrics,
-  metadata: Record<'images' | 'lists', ImageCache | ListCache>,
-  contents: ContentCache,
-): void {
-  for (const [name, cache] of Object.entries(metadata)) {
+type Caches = { images: ImageCache; lists: ListCache; contents: ContentCache };
+
+function measureCaches(metrics: Metrics, { images, lists, contents }: Caches): void {
+  const requests = (name: string, what: string, cache: Caches[keyof Caches]) =>
     metrics.totals(
-      `dnd_${name.slice(0, -1)}_cache_requests_total`,
-      { help: `Answers asked of the cache of ${name}: hit, or miss`, label: 'outcome' },
+      `dnd_${name}_cache_requests_total`,
+      { help: `${what}: hit, or miss`, label: 'outcome' },
       () => ({ hit: cache.load.hits, miss: cache.load.misses }),
     );
-  }
+  requests('image', 'Images asked of the cache of metadata', images);
+  requests('list', 'Pages asked of the cache of lists', lists);
+  requests('delivery', 'Files asked of the delivery cache', contents);
   metrics.gauges(
     'dnd_metadata_cache_bytes',
     { help: 'Metadata in memory: images, and pages of lists', label: 'cache' },
-    () => ({ images: metadata.images.load.bytes, lists: metadata.lists.load.bytes }),
-  );
-  metrics.totals(
-    'dnd_delivery_cache_requests_total',
-    { help: 'Files asked of the delivery cache: hit, or miss', label: 'outcome' },
-    () => ({ hit: contents.load.hits, miss: contents.load.misses }),
+    () => ({ images: images.load.bytes, lists: lists.load.bytes }),
   );
   metrics.gauge(
     'dnd_delivery_cache_bytes',

@@ -44,8 +44,15 @@ await withBroker(
       await broker.resume();
       await becomes('healthy', 'healthy', 'healthy');
 
+      const described = `${images.url}${IMAGES}/${image!.id}`;
+      for (const url of [described, images.url + IMAGES]) {
+        await eventually(async () => assert.equal((await fetch(url)).status, 200), 20_000);
+      }
       await broker.kill();
       await becomes('degraded', 'unhealthy', 'healthy');
+      // It has read both, but would not hear of a change.
+      await problem(await fetch(described), 503, 'storage_unavailable');
+      await problem(await fetch(images.url + IMAGES), 503, 'storage_unavailable');
       await broker.start();
       await becomes('healthy', 'healthy', 'healthy');
       await eventually(async () => {

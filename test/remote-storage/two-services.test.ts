@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Image, ImagePage } from '../../src/contract/image.ts';
 import { checkedApi, create, form, png, problem, REQUIRED } from '../services/api.ts';
 import { eventually } from '../services/data-folder.ts';
 import { startImages, startStorage } from '../services/two-services.ts';
@@ -49,8 +50,16 @@ await withBroker((broker) => {
     const api = (url: string) => (path: string, init?: RequestInit) => fetch(url + path, init);
     const image = await create(api(one.url));
     const path = `${IMAGES}/${image.id}/content`;
+    const versions = async (url: string) => {
+      const described = (await (await fetch(`${url}${IMAGES}/${image.id}`)).json()) as Image;
+      const list = (await (await fetch(url + IMAGES)).json()) as ImagePage;
+      return [described.version, list.items.find(({ id }) => id === image.id)?.version];
+    };
     // Each of them now keeps what it says of the image.
-    for (const { url } of all) assert.equal((await fetch(url + path)).status, 200);
+    for (const { url } of all) {
+      assert.equal((await fetch(url + path)).status, 200);
+      assert.deepEqual(await versions(url), [1, 1]);
+    }
     const bytes = await png();
     const body = form(['image', bytes]);
     assert.equal((await fetch(two.url + path, { method: 'PUT', body })).status, 200);
@@ -58,6 +67,7 @@ await withBroker((broker) => {
       await eventually(async () => {
         const now = await (await fetch(url + path)).arrayBuffer();
         assert.deepEqual(Buffer.from(now), bytes);
+        assert.deepEqual(await versions(url), [2, 2]);
       }, 1_000);
     }
   });
