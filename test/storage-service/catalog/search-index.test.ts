@@ -18,7 +18,7 @@ test('new words do not pile up when a transaction that had put them in order is 
     index.add(index.prepare(seq, imageOf(description), undefined));
     index.write();
     db.exec(end);
-    if (end === 'rollback') index.undone('transaction');
+    if (end === 'rollback') index.undone();
   };
   commit(1, 'waits');
   assert.equal(count('words'), 0);

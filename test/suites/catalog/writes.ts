@@ -192,6 +192,33 @@ export function catalogWrites(opened: () => Catalog): void {
     assert.equal((await pages({ tag: ['bulk'] }, 30)).length, 100);
   });
 
+  test('one that breaks half-way leaves nothing behind and costs those beside it nothing', async () => {
+    const tag = 'beside a broken one';
+    // No fingerprint is one of these, and it is written after the image.
+    const broken = {} as unknown as string;
+    const creates = Array.from({ length: 20 }, async (_, index) => {
+      const operation_id = randomUUID();
+      const { sha256 } = await lease(operation_id);
+      const fields = fieldsOf({ name: `n${index}`, tags: [tag] });
+      const command: Command = {
+        operation: 'create_image',
+        fields,
+        content: { sha256, filename: null },
+      };
+      return { command, operation_id, fingerprint: index === 7 ? broken : 'f' };
+    });
+    const ready = await Promise.all(creates);
+    const outcomes = await Promise.allSettled(
+      ready.map(({ command, operation_id, fingerprint }) =>
+        write(command, operation_id, fingerprint),
+      ),
+    );
+    const refused = outcomes.flatMap(({ status }, index) => (status === 'rejected' ? [index] : []));
+    assert.deepEqual(refused, [7]);
+    assert.equal((await names({ tag: [tag], limit: 100 })).length, 19);
+    assert.deepEqual(await opened().check(), []);
+  });
+
   test('events name the change', async () => {
     const operation_id = randomUUID();
     const { sha256 } = await lease(operation_id);

@@ -91,5 +91,14 @@ export const BLOB_COLUMNS =
   'b.sha256, b.size_bytes, b.media_type, b.width, b.height, b.pages, b.placeholder, b.palette';
 
 export function toBlob(row: Row): Blob {
-  return { ...row, palette: JSON.parse(row.palette as string) } as Blob;
+  return {
+    sha256: row.sha256,
+    size_bytes: row.size_bytes,
+    media_type: row.media_type,
+    width: row.width,
+    height: row.height,
+    pages: row.pages,
+    placeholder: row.placeholder,
+    palette: JSON.parse(row.palette as string),
+  } as Blob;
 }

@@ -18,12 +18,16 @@ const FACET_HEX_DIGITS = 16;
 /** Tokens remembered (about 2 MB): most images share their facts with many others. */
 const KNOWN_FACETS_MAX = 10_000;
 const KNOWN_FACT_MAX_CHARACTERS = 100;
-const facets = new Map<string, string>();
+/** Facts of one image each. */
+const UNSHARED: ReadonlySet<string> = new Set(['source_id']);
+/** By name and value. */
+const facets = new Map<string, Map<string, string>>();
+let knownFacets = 0;
 /** A side has 16 bits, taken four at a time. */
 const RANGE_STEP_BITS = 4;
 const RANGE_BITS = 16;
 
-const NOT_WORD = /[^\p{L}\p{N}]+/u;
+const WORD = /[\p{L}\p{N}]+/gu;
 
 /** Words of a text without case and accents, in order, once each. */
 export function wordsOf(text: string): string[] {
@@ -31,8 +35,7 @@ export function wordsOf(text: string): string[] {
     .normalize('NFKD')
     .replace(/\p{M}+/gu, '')
     .toLowerCase();
-  const words = folded.split(NOT_WORD).filter((word) => word !== '');
-  return [...new Set(words.map(cut))];
+  return [...new Set(folded.match(WORD)?.map(cut))];
 }
 
 function cut(word: string): string {
@@ -43,13 +46,25 @@ function cut(word: string): string {
 
 /** The token of one fact. Names and values are any text. */
 export function facet(name: string, value: string): string {
-  const fact = `${name}\0${value}`;
-  const known = facets.get(fact);
+  const known = facets.get(name)?.get(value);
   if (known !== undefined) return known;
-  const token = `:::${hash('sha256', fact, 'hex').slice(0, FACET_HEX_DIGITS)}`;
-  if (facets.size >= KNOWN_FACETS_MAX) facets.clear();
-  if (fact.length <= KNOWN_FACT_MAX_CHARACTERS) facets.set(fact, token);
+  const digest = hash('sha256', `${name}\0${value}`, 'hex');
+  const token = `:::${digest.slice(0, FACET_HEX_DIGITS)}`;
+  if (!UNSHARED.has(name) && name.length + value.length <= KNOWN_FACT_MAX_CHARACTERS) {
+    remember(name, value, token);
+  }
   return token;
+}
+
+function remember(name: string, value: string, token: string): void {
+  if (knownFacets >= KNOWN_FACETS_MAX) {
+    facets.clear();
+    knownFacets = 0;
+  }
+  const values = facets.get(name);
+  if (values) values.set(value, token);
+  else facets.set(name, new Map([[value, token]]));
+  knownFacets++;
 }
 
 /** Stands in every row. */
@@ -66,26 +81,25 @@ export function imageWords(image: Image): string[] {
 
 /** Facets that find an image. */
 export function imageFacets(image: Image): string[] {
-  const facts: [string, string | null][] = [
-    ['type', image.type],
-    ['subtype', image.subtype],
-    ['theme', image.theme],
-    ['source_type', image.source_type],
-    ['source_id', image.source_id],
-    ['owner', image.owner],
-    ['visibility', image.visibility],
-    ['format', formatName(image.content)],
-    ...image.tags.map((tag): [string, string] => ['tag', tag]),
-  ];
-  for (const [key, value] of Object.entries(image.attributes)) {
-    for (const scalar of [value].flat()) facts.push([`attr.${key}`, String(scalar)]);
-  }
   const tokens = new Set([ANY]);
-  for (const [name, value] of facts) {
+  const add = (name: string, value: string | null) => {
     if (value !== null) tokens.add(facet(name, value));
+  };
+  add('type', image.type);
+  add('subtype', image.subtype);
+  add('theme', image.theme);
+  add('source_type', image.source_type);
+  add('source_id', image.source_id);
+  add('owner', image.owner);
+  add('visibility', image.visibility);
+  add('format', formatName(image.content));
+  for (const tag of image.tags) add('tag', tag);
+  for (const [key, value] of Object.entries(image.attributes)) {
+    for (const scalar of Array.isArray(value) ? value : [value]) add(`attr.${key}`, String(scalar));
   }
-  for (const token of sideTokens('width', image.content.width)) tokens.add(token);
-  for (const token of sideTokens('height', image.content.height)) tokens.add(token);
+  for (const side of ['width', 'height'] as const) {
+    for (const token of sideTokens(side, image.content[side])) tokens.add(token);
+  }
   return [...tokens];
 }
 

@@ -2,25 +2,17 @@ import { flushCompileCache } from 'node:module';
 import type { DatabaseSync } from 'node:sqlite';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { ServiceError, toServiceError } from '../../../../contract/errors.ts';
-import { toJson } from '../../../../contract/json.ts';
 import { catalogFault, connect } from '../connection.ts';
-import { Reader } from '../reader.ts';
-import { migrate } from '../schema.ts';
-import { Lister } from '../search/lister.ts';
-import { SearchIndex } from '../search/search-index.ts';
-import { Tidy } from '../search/tidy.ts';
-import { Statements } from '../statements.ts';
-import { faultsOf, rebuild } from '../writes/consistency.ts';
-import { Upkeep } from '../writes/upkeep.ts';
-import { Writer } from '../writes/writer.ts';
+import { faultsOf } from '../writes/consistency.ts';
 import {
   type Answered,
   type Asked,
   CLOSE,
   type ReadCalls,
   type WorkerSettings,
-  type WriteCalls,
 } from './messages.ts';
+import { readsOf } from './reads.ts';
+import { Writes } from './writes.ts';
 
 /**
  * A thread of the SqliteCatalog. node:sqlite blocks the thread that calls it, for a quarter of a
@@ -44,20 +36,7 @@ flushCompileCache();
 port.postMessage('ready');
 
 function serveReads(db: DatabaseSync): void {
-  const lister = new Lister(db);
-  const reader = new Reader(db);
-  const calls: ReadCalls = {
-    list: (filter, deadline) => toJson(lister.list(filter, deadline)),
-    findImage: (imageId) => reader.findImage(imageId),
-    listThemes: () => reader.listThemes(),
-    findBlob: (sha256) => reader.findBlob(sha256),
-    unpublishedEvents: (limit) => reader.unpublishedEvents(limit),
-    blobsToRelease: (now, limit) => reader.blobsToRelease(now, limit),
-    blobsAfter: (sha256, limit) => reader.blobsAfter(sha256, limit),
-    imagesOfBlob: (sha256, limit) => reader.imagesOfBlob(sha256, limit),
-    check,
-    usage: () => reader.usage(),
-  };
+  const calls: ReadCalls = { ...readsOf(db), check };
   port.on('message', (asked: Asked | typeof CLOSE) => {
     if (asked === CLOSE) return close();
     try {
@@ -84,57 +63,36 @@ function check(): string[] {
 }
 
 function serveWrites(db: DatabaseSync): void {
-  migrate(db);
-  const statements = new Statements(db);
-  const index = new SearchIndex(statements);
-  const writer = new Writer(db, index);
-  const upkeep = new Upkeep(db, writer, index);
-  const tidy = new Tidy(statements);
-  const calls: WriteCalls = {
-    execute: (command, operation) => writer.execute(command, operation),
-    addLease: (lease, blob, deadline) => upkeep.addLease(lease, blob, deadline),
-    expireLease: (operationId) => upkeep.expireLease(operationId),
-    expireUploadLeases: () => upkeep.expireUploadLeases(),
-    purge: (deletedBefore, limit) => upkeep.purge(deletedBefore, limit),
-    forget: (now, limit) => upkeep.forget(now, limit),
-    eventsPublished: (place) => upkeep.eventsPublished(place),
-    forgetBlob: (sha256, now) => upkeep.forgetBlob(sha256, now),
-    blobDeleted: (sha256) => upkeep.blobDeleted(sha256),
-    touch: (now) => upkeep.touch(now),
-    tidy: () => tidy.step(),
-    rebuild: () => rebuild(db, index),
-  };
+  const writes = new Writes(db);
   let closing = false;
   port.on('message', (asked: Asked | typeof CLOSE) => {
     if (asked === CLOSE) closing = true;
-    else for (const answer of commit(asked)) port.postMessage(answer);
+    else for (const answer of commit([asked], next)) port.postMessage(answer);
     if (closing) close();
   });
 
-  /** `first`, and what else has come or comes while it is carried out. */
-  function commit(first: Asked): Answered[] {
-    const group: Asked[] = [];
+  /** `group`, and what comes while it is carried out. */
+  function commit(group: Asked[], more?: (taken: number) => Asked | undefined): Answered[] {
     try {
-      statements.run('begin immediate');
+      writes.begin();
       const answers: Answered[] = [];
-      for (let asked: Asked | undefined = first; asked; asked = next(group)) {
-        group.push(asked);
+      for (const asked of group) {
         answers.push(execute(asked));
+        const came = more?.(group.length);
+        if (came) group.push(came);
       }
-      const indexed = index.write();
-      statements.run('commit');
-      tidy.changed(indexed);
+      writes.commit();
       return answers;
     } catch (error) {
-      if (db.isTransaction) db.exec('rollback');
-      writer.undone();
-      index.undone('transaction');
+      writes.undo();
+      // Alone, none costs another its effect.
+      if (group.length > 1) return group.flatMap((asked) => commit([asked]));
       return group.map(({ id }) => refusal(id, error));
     }
   }
 
-  function next(group: Asked[]): Asked | undefined {
-    if (closing || group.length >= GROUP_MAX_CALLS) return undefined;
+  function next(taken: number): Asked | undefined {
+    if (closing || taken >= GROUP_MAX_CALLS) return undefined;
     const asked = receiveMessageOnPort(port)?.message as Asked | typeof CLOSE | undefined;
     if (asked !== CLOSE) return asked;
     closing = true;
@@ -142,18 +100,12 @@ function serveWrites(db: DatabaseSync): void {
   }
 
   function execute(asked: Asked): Answered {
-    statements.run('savepoint command');
     try {
-      const value = run(calls, asked);
-      statements.run('release command');
+      const value = run(writes.calls, asked);
       return value instanceof ServiceError ? refusal(asked.id, value) : { id: asked.id, value };
     } catch (error) {
-      // A full disk undoes the whole transaction at once, and with it every command of the group.
-      if (!db.isTransaction) throw error;
-      db.exec('rollback to command; release command');
-      writer.undone();
-      index.undone('command');
-      return refusal(asked.id, error);
+      if (error instanceof ServiceError) return refusal(asked.id, error);
+      throw error;
     }
   }
 }

@@ -51,7 +51,7 @@ export function rebuild(db: DatabaseSync, index: SearchIndex): void {
     update settings set value = (${UNCLAIMED_BYTES}) where name = 'unclaimed_bytes';
     update themes set image_count = counts.counted
       from (${THEME_COUNTS}) as counts where counts.name = themes.name;`);
-  index.undone('transaction');
+  index.undone();
   const page = db.prepare(`select ${IMAGE_COLUMNS} from images i join blobs b on b.id = i.blob
     where i.seq > ? order by i.seq limit ${REBUILD_BATCH_IMAGES}`);
   let last = 0;

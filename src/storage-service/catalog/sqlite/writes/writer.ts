@@ -59,7 +59,7 @@ export class Writer {
     );
   }
 
-  /** Forgets what a command or transaction that was undone had put there. */
+  /** Forgets what a transaction that was undone had put there. */
   undone(): void {
     this.#themes.clear();
   }
@@ -270,6 +270,6 @@ function claimed(claim: Claim, lease: Row | undefined): KeptContent {
     const message = 'The bytes of the image are not here any more; send the whole request again.';
     throw new ServiceError('content_missing', message);
   }
-  const { blob: _, source_sha256, ...facts } = lease;
-  return { ...toBlob(facts), source_sha256, filename: claim.filename } as KeptContent;
+  const source_sha256 = lease.source_sha256 as string;
+  return { ...toBlob(lease), source_sha256, filename: claim.filename } as KeptContent;
 }
