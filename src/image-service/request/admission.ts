@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
+import { WaitingLine } from './waiting-line.ts';
 
 /** More keep nobody busier: two threads read the catalog, and over the hub three are on their way. */
 const ANSWERS_MAX = 16;
@@ -13,26 +14,21 @@ const LOOP_RESOLUTION_MS = 10;
 
 /** For its turn; then it is refused. A client that asks again at once is so kept from keeping us busy. */
 const WAIT_MAX_MS = 500;
-/** When the oldest has waited so long, more comes than can be done. */
-const STANDING_AFTER_MS = 100;
 /** More connections than a client's pool has; beyond, a request is refused at once. */
 const WAITING_MAX = 1_000;
 
 type Next = (error?: Error) => void;
-type Waiting = { next: Next; timer: NodeJS.Timeout; since: number };
+type Turn = { request: FastifyRequest; next: Next; timer?: NodeJS.Timeout };
 
 /**
- * Lets a bounded number of requests about images and themes be answered at the same time. In a burst
- * the others wait in order; in a standing queue the newest is next, since its client still waits and
- * has hardly done so, by "Fail at Scale" (ACM Queue, 2015). Uploads have a gate of their own;
- * deliveries cost little.
+ * Lets a bounded number of requests about images and themes be answered at the same time; the others
+ * wait in line. Uploads have a gate of their own; deliveries cost little.
  */
 export class Admission {
   readonly #loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS });
   readonly #look: NodeJS.Timeout;
   readonly #inside = new Set<FastifyRequest>();
-  /** In order of arrival. */
-  readonly #waiting = new Map<FastifyRequest, Waiting>();
+  readonly #waiting = new WaitingLine<Turn>();
   #late = false;
 
   constructor() {
@@ -51,10 +47,14 @@ export class Admission {
   readonly hooks = {
     preHandler: (request: FastifyRequest, reply: FastifyReply, next: Next) => {
       if (reply.raw.destroyed) return next();
+      const turn: Turn = { request, next };
       // Not onResponse: Fastify does not call that for a client that left.
-      reply.raw.once('close', () => this.#leave(request));
-      if (this.#waiting.size === 0 && this.#inside.size < this.#max) this.#enter(request, next);
-      else this.#wait(request, next);
+      reply.raw.once('close', () => {
+        this.#stopWaiting(turn);
+        this.#leave(request);
+      });
+      this.#wait(turn);
+      this.#admit();
     },
     onSend: (
       request: FastifyRequest,
@@ -72,51 +72,37 @@ export class Admission {
     this.#loop.disable();
   }
 
-  get #max(): number {
-    return this.#late ? ANSWERS_MAX_LATE : ANSWERS_MAX;
-  }
-
-  #enter(request: FastifyRequest, next: Next): void {
-    this.#inside.add(request);
-    next();
-  }
-
-  /** Answered, or gone before, whether or not it had its turn. */
-  #leave(request: FastifyRequest): void {
-    clearTimeout(this.#waiting.get(request)?.timer);
-    this.#waiting.delete(request);
-    if (this.#inside.delete(request)) this.#admit();
-  }
-
-  #wait(request: FastifyRequest, next: Next): void {
+  #wait(turn: Turn): void {
     const refuse = () => {
-      this.#waiting.delete(request);
-      next(new ServiceError('overloaded', 'Too many requests wait. Try again soon.'));
+      this.#stopWaiting(turn);
+      turn.next(new ServiceError('overloaded', 'Too many requests wait. Try again soon.'));
     };
     if (this.#waiting.size >= WAITING_MAX) {
       refuse();
       return;
     }
-    const timer = setTimeout(refuse, WAIT_MAX_MS);
-    this.#waiting.set(request, { next, timer, since: performance.now() });
+    turn.timer = setTimeout(refuse, WAIT_MAX_MS);
+    this.#waiting.add(turn, performance.now());
+  }
+
+  #stopWaiting(turn: Turn): void {
+    clearTimeout(turn.timer);
+    this.#waiting.delete(turn);
+  }
+
+  #leave(request: FastifyRequest): void {
+    if (this.#inside.delete(request)) this.#admit();
   }
 
   #admit(): void {
-    while (this.#inside.size < this.#max) {
-      const request = this.#following();
-      if (!request) return;
-      const { next, timer } = this.#waiting.get(request)!;
-      this.#waiting.delete(request);
-      clearTimeout(timer);
-      this.#enter(request, next);
+    const max = this.#late ? ANSWERS_MAX_LATE : ANSWERS_MAX;
+    while (this.#inside.size < max) {
+      const turn = this.#waiting.next(performance.now());
+      if (!turn) return;
+      clearTimeout(turn.timer);
+      this.#inside.add(turn.request);
+      turn.next();
     }
-  }
-
-  #following(): FastifyRequest | undefined {
-    const [oldest] = this.#waiting;
-    if (!oldest) return undefined;
-    const standing = performance.now() - oldest[1].since > STANDING_AFTER_MS;
-    return standing ? [...this.#waiting.keys()].at(-1) : oldest[0];
   }
 
   #lookAtLoop(): void {
