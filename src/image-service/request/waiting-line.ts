@@ -11,40 +11,34 @@ const BURST_MAX_MS = 300;
  * Times are milliseconds on one clock that never runs backwards.
  */
 export class WaitingLine<T> {
-  /** Since when, in order of arrival. */
-  readonly #waiting = new Map<T, number>();
+  /** In order of arrival. */
+  readonly #waiting: { one: T; since: number }[] = [];
   /** Since when whoever was next had waited for too long. */
   #lateSince: number | undefined;
 
   get size(): number {
-    return this.#waiting.size;
+    return this.#waiting.length;
   }
 
   add(one: T, now: number): void {
-    this.#waiting.set(one, now);
+    this.#waiting.push({ one, since: now });
   }
 
   delete(one: T): void {
-    this.#waiting.delete(one);
+    const place = this.#waiting.findIndex((waiting) => waiting.one === one);
+    if (place >= 0) this.#waiting.splice(place, 1);
   }
 
-  /** Takes out who is next. */
+  /** Takes out who is next; undefined when there is nobody, or nobody who still can be prompt. */
   next(now: number): T | undefined {
-    const next = this.#next(now);
-    if (next !== undefined) this.#waiting.delete(next);
-    return next;
-  }
-
-  #next(now: number): T | undefined {
+    const prompt = ({ since }: { since: number }) => now - since <= PROMPT_MS;
     const [oldest] = this.#waiting;
-    const prompt = ([, since]: [T, number]) => now - since <= PROMPT_MS;
     if (!oldest || prompt(oldest)) {
       this.#lateSince = undefined;
-      return oldest?.[0];
+      return this.#waiting.shift()?.one;
     }
     this.#lateSince ??= now;
-    if (now - this.#lateSince < BURST_MAX_MS) return oldest[0];
-    const newest = [...this.#waiting].at(-1)!;
-    return prompt(newest) ? newest[0] : undefined;
+    if (now - this.#lateSince < BURST_MAX_MS) return this.#waiting.shift()?.one;
+    return prompt(this.#waiting.at(-1)!) ? this.#waiting.pop()?.one : undefined;
   }
 }
