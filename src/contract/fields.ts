@@ -14,17 +14,24 @@ import { CreateImage } from './storage.ts';
  * goes through here; the normal form of a normal form is itself.
  */
 
+/** Lines that are kept as they are written, but for blanks around them and their Unicode form. */
+const LINES = ['name', 'subtype', 'source_type', 'source_id'] as const;
+
+function normalLine(text: string): string {
+  return text.trim().normalize('NFC');
+}
+
 /** Trimmed, lower case, NFC; duplicates dropped, order kept. */
 export function normalTags(tags: readonly string[]): string[] {
-  return [...new Set(tags.map((tag) => tag.trim().toLowerCase().normalize('NFC')))];
+  return [...new Set(tags.map((tag) => normalLine(tag.toLowerCase())))];
 }
 
 function normal(input: unknown): unknown {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) return input;
   const fields: Record<string, unknown> = { ...input };
-  for (const name of ['name', 'subtype', 'source_type', 'source_id']) {
+  for (const name of LINES) {
     const value = fields[name];
-    if (typeof value === 'string') fields[name] = value.trim().normalize('NFC');
+    if (typeof value === 'string') fields[name] = normalLine(value);
   }
   const { tags } = fields;
   if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string')) {
@@ -50,10 +57,13 @@ export function patchFields(input: unknown): ImagePatch {
 
 /** Throws invalid_request that names every faulty parameter. */
 export function listFilter(input: unknown): ImageFilter {
-  const filter = check(ImageFilterSchema, normal(input));
+  const filter = check(ImageFilterSchema, input);
   const normalised = { ...filter };
   if (filter.tag) normalised.tag = normalTags(filter.tag);
-  if (filter.theme) normalised.theme = filter.theme.map((theme) => theme.trim().toLowerCase());
+  if (filter.theme) normalised.theme = normalTags(filter.theme);
+  for (const name of ['subtype', 'source_type', 'source_id'] as const) {
+    if (filter[name]) normalised[name] = filter[name].map(normalLine);
+  }
   for (const field of ['created_after', 'created_before'] as const) {
     const time = filter[field];
     if (time !== undefined && !exists(time)) {

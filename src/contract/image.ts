@@ -99,7 +99,7 @@ const Tags = Type.Array(Tag, {
 const Description = Type.String({
   maxLength: DESCRIPTION_MAX_CHARACTERS,
   pattern: TEXT,
-  description: `up to ${DESCRIPTION_MAX_CHARACTERS} characters`,
+  description: `up to ${DESCRIPTION_MAX_CHARACTERS} characters of UTF-8, of control characters only tabs and line breaks`,
 });
 
 /** What a client says about an image. */

@@ -6,6 +6,7 @@ import {
   ServiceError,
   toServiceError,
 } from '../contract/errors.ts';
+import { JSON_BODY_MAX_BYTES } from '../contract/limits.ts';
 import { statusOf } from './status.ts';
 
 /** Every error answer: RFC 9457, `application/problem+json`. */
@@ -24,7 +25,10 @@ export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 /** What Fastify finds wrong before a route runs, in our words. */
 const FRAMEWORK_ERRORS: Record<string, [ErrorCode, string]> = {
   FST_ERR_BAD_URL: ['invalid_request', 'The path is not well-formed: check its %-escapes.'],
-  FST_ERR_CTP_BODY_TOO_LARGE: ['content_too_large', 'The body is too large for this address.'],
+  FST_ERR_CTP_BODY_TOO_LARGE: [
+    'content_too_large',
+    `The body is too large: JSON may have up to ${JSON_BODY_MAX_BYTES} bytes.`,
+  ],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
     'invalid_request',
     'The body is not as long as its Content-Length says.',

@@ -21,8 +21,9 @@ export type DecoderPoolOptions = DecoderLimits & {
 export const DECODER_DEFAULTS: DecoderPoolOptions = {
   // More would starve libuv's pool of four in the process: file reads would wait behind decodes.
   jobs: 2,
-  // On busy cores a decode takes 150 ms: the last one waits 1.8 s, and an upload of 2 s is promised.
-  queueMax: 24,
+  // With those at work as many as the hub hands out at once. On busy cores a decode takes 150 ms: the
+  // last one waits 2 s.
+  queueMax: 30,
   pixelsMax: IMAGE_MAX_PIXELS,
   // The largest image taken needs 5 s on a slow core.
   stepMaxMs: 15_000,

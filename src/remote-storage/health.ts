@@ -5,17 +5,19 @@ import type { ContentClient } from './content-client.ts';
 
 /** A part that has not answered by then does not work. */
 const PROBE_MAX_MS = 2_000;
+/** Shorter, so that a storage whose hub hangs says so before whoever asks gives it up. */
+const OWN_PROBE_MAX_MS = 1_000;
 
 type State = { status: 'healthy' | 'unhealthy'; latency_ms: number };
 
 /** Connected, and a round trip in time. */
-export async function hubHealth(hub: Hub): Promise<State> {
-  return timed(() => hub.ping());
+export async function hubHealth(hub: Hub, maxMs = PROBE_MAX_MS): Promise<State> {
+  return timed(maxMs, () => hub.ping());
 }
 
 /** What a Storage Service says of its state. */
 export async function storageHealth(contents: ContentClient): Promise<State> {
-  return timed(async (signal) => {
+  return timed(PROBE_MAX_MS, async (signal) => {
     const call = { requestId: randomUUID(), deadline: Date.now() + PROBE_MAX_MS, signal };
     const { status } = ((await contents.health(call)) ?? {}) as { status?: unknown };
     if (status !== 'healthy' && status !== 'ready') throw new Error('The storage is unhealthy.');
@@ -25,19 +27,24 @@ export async function storageHealth(contents: ContentClient): Promise<State> {
 /** The health of a Storage Service: its state decides; the hub is told beside it. */
 export async function stateHealth(storage: Storage, hub: Hub, version: string) {
   const [state, message_hub] = await Promise.all([
-    timed(async (signal) => {
-      await storage.ping({ requestId: randomUUID(), deadline: Date.now() + PROBE_MAX_MS, signal });
+    timed(OWN_PROBE_MAX_MS, async (signal) => {
+      const deadline = Date.now() + OWN_PROBE_MAX_MS;
+      await storage.ping({ requestId: randomUUID(), deadline, signal });
     }),
-    hubHealth(hub),
+    hubHealth(hub, OWN_PROBE_MAX_MS),
   ]);
   const healthy = state.status === 'healthy';
   const dependencies = { message_hub, storage: state };
   return { healthy, body: { status: state.status, version, dependencies } };
 }
 
-async function timed(look: (signal: AbortSignal) => Promise<void>): Promise<State> {
+/** Ends in time, also when what is looked at does not. */
+async function timed(maxMs: number, look: (signal: AbortSignal) => Promise<void>): Promise<State> {
   const started = performance.now();
-  const status = await look(AbortSignal.timeout(PROBE_MAX_MS)).then(
+  const signal = AbortSignal.timeout(maxMs);
+  const late = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => late.reject(signal.reason), { once: true });
+  const status = await Promise.race([look(signal), late.promise]).then(
     () => 'healthy' as const,
     () => 'unhealthy' as const,
   );

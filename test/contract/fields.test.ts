@@ -138,7 +138,11 @@ describe('the filter of a list', () => {
     assert.ok(listFilter({ created_after: '2026-01-31t18:00:00z' }));
   });
 
-  test('brings tags and themes into the form in which they are kept', () => {
+  test('brings what is compared into the form in which it is kept', () => {
+    const decomposed = 're\u0301sume\u0301 ';
+    const kept = createFields({ ...GOOD, subtype: decomposed, source_id: decomposed });
+    const found = listFilter({ subtype: [decomposed], source_id: [decomposed] });
+    assert.deepEqual([found.subtype, found.source_id], [[kept.subtype], [kept.source_id]]);
     const filter = listFilter({ tag: [' ELF'], theme: ['Sword and Sorcery '] });
     assert.deepEqual(filter, { tag: ['elf'], theme: ['sword and sorcery'] });
   });

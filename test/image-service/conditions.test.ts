@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  demandedTag,
+  demandedTags,
   evaluate,
   parseDate,
   parseEntityTags,
@@ -63,15 +63,15 @@ test('If-Range honours exactly the current strong tag or date', () => {
   );
 });
 
-test('a demand of a write leaves one tag for storage to compare', async () => {
-  const read = (tag: string) => async () => tag;
-  assert.equal(await demandedTag(undefined, read('3')), undefined);
-  assert.equal(await demandedTag('*', read('3')), undefined);
-  assert.equal(await demandedTag('"2"', read('3')), '2');
-  assert.equal(await demandedTag('"2", "3"', read('3')), '3');
-  assert.equal(await demandedTag('"1", "2"', read('3')), '1');
-  assert.equal(await demandedTag('W/"3"', read('3')), '');
-  assert.equal(await demandedTag('nonsense', read('3')), '');
+test('a demand of a write is a few tags for storage to compare', () => {
+  assert.equal(demandedTags(undefined), undefined);
+  assert.equal(demandedTags('*'), undefined);
+  assert.deepEqual(demandedTags('"2"'), ['2']);
+  assert.deepEqual(demandedTags('"2", W/"4", "3"'), ['2', '3']);
+  assert.deepEqual(demandedTags('W/"3"'), ['']);
+  assert.deepEqual(demandedTags('nonsense'), ['']);
+  const many = Array.from({ length: 17 }, (_, index) => `"${index}"`).join(', ');
+  assert.throws(() => demandedTags(many), { code: 'invalid_request' });
 });
 
 test('a list of tags keeps the strong and the weak apart', () => {

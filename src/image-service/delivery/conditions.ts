@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { type ErrorCode, invalid, ServiceError } from '../../contract/errors.ts';
 
 /** What a conditional request is compared with. `lastModified` is in whole seconds, as ms. */
 export type Validators = { etag: string; lastModified: number };
@@ -9,6 +10,8 @@ export type EntityTags = '*' | { strong: string[]; weak: string[] };
 const ENTITY_TAG = /(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"/g;
 /** A date is a strong validator once its second is over (RFC 9110, 8.8.2.2). */
 const DATE_STRONG_MS = 1_000;
+/** Each may be a write of its own. A client knows few versions of an image. */
+const DEMANDED_MAX_TAGS = 16;
 
 /** A malformed list holds no tag, and so matches nothing. */
 export function parseEntityTags(header: string): EntityTags {
@@ -66,18 +69,31 @@ export function parseDate(text: string): number | undefined {
 }
 
 /**
- * The one tag that a write demands (If-Match), for storage to compare when it commits: undefined
- * without a demand, an empty one that nothing has when all tags are weak. Of a list it is the
- * current one, else the first, so that storage always has the last word, repetitions included.
+ * The tags of which a write demands one (If-Match), for storage to compare when it commits:
+ * undefined without a demand, an empty one that nothing has when all tags are weak.
  */
-export async function demandedTag(
-  ifMatch: string | undefined,
-  readCurrent: () => Promise<string>,
-): Promise<string | undefined> {
+export function demandedTags(ifMatch: string | undefined): string[] | undefined {
   const tags = ifMatch === undefined ? '*' : parseEntityTags(ifMatch);
   if (tags === '*') return undefined;
-  const [first = '', ...others] = tags.strong;
-  if (others.length === 0) return first;
-  const current = await readCurrent().catch(() => first);
-  return tags.strong.includes(current) ? current : first;
+  if (tags.strong.length > DEMANDED_MAX_TAGS) {
+    throw invalid([{ field: 'If-Match', message: `must be up to ${DEMANDED_MAX_TAGS} tags` }]);
+  }
+  return tags.strong.length > 0 ? tags.strong : [''];
+}
+
+/** The outcome of the first that is not refused with this code; else how the last was refused. */
+export async function inTurn<T, R>(
+  candidates: readonly T[],
+  refusal: ErrorCode,
+  attempt: (candidate: T) => Promise<R>,
+): Promise<R> {
+  const last = candidates.at(-1)!;
+  for (const candidate of candidates.slice(0, -1)) {
+    try {
+      return await attempt(candidate);
+    } catch (thrown) {
+      if (!(thrown instanceof ServiceError) || thrown.code !== refusal) throw thrown;
+    }
+  }
+  return attempt(last);
 }

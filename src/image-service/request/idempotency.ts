@@ -21,6 +21,11 @@ export function operationIdOf(request: FastifyRequest): string {
   return v5(JSON.stringify([request.owner, request.method, path, key]), NAMESPACE);
 }
 
+/** Of several that one request is tried as, each names its own in the same way every time. */
+export function operationIdOfAttempt(operationId: string, attempt: string): string {
+  return v5(attempt, operationId);
+}
+
 /**
  * The value of an outcome; a kept answer says that it is one. Without a key nobody repeated the
  * request: then storage was asked twice because an answer was lost on its way.

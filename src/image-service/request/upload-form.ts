@@ -30,7 +30,7 @@ export const FORM_LIMITS = {
 };
 
 /** What the form parser says, which gives its errors no codes, and what a body that breaks off does. */
-const MALFORMED = /multipart|part terminated|boundary|header|form/i;
+const MALFORMED = /multipart|part terminated|boundary|needle|header|form/i;
 const BROKEN_OFF = /^(FST_|ERR_STREAM_|HPE_|ECONNRESET$|EPIPE$)/;
 
 /** What a form held: its file, already with storage, and all that was wrong with its parts. */
@@ -44,7 +44,10 @@ export async function acceptImageForm(storage: Storage, request: FastifyRequest,
   try {
     fields = createFields(plainFields(form));
   } catch (thrown) {
-    if (!(thrown instanceof ServiceError)) throw thrown;
+    if (!(thrown instanceof ServiceError)) {
+      if (form.content) await discard(storage, request, call.operationId);
+      throw thrown;
+    }
     const known = new Set(form.faults.map(({ field }) => field));
     form.faults.push(...thrown.errors.filter(({ field }) => !known.has(field)));
   }
@@ -123,6 +126,7 @@ async function takeFile(part: MultipartFile, form: Form, storage: Storage, call:
 function takeText(part: MultipartValue, texts: Texts, names: ReadonlySet<string>) {
   const { fieldname: name, value } = part;
   if (name === FILE_FIELD) return 'must be a file: a part with a filename';
+  if (!name) return 'must have a name in each of its parts';
   if (!names.has(name)) {
     return `is not a field here; there are ${[FILE_FIELD, ...names].join(', ')}`;
   }
@@ -142,10 +146,15 @@ function plainFields({ texts }: Form): Record<string, unknown> {
   return fields;
 }
 
-/** Repeated fields and comma lists in one; an empty one is none. */
-function splitTags(values: readonly unknown[]): string[] {
-  const tags = values.flatMap((value) => String(value).split(','));
-  return tags.map((tag) => tag.trim()).filter((tag) => tag !== '');
+/**
+ * Repeated fields and comma lists in one; an empty one is none. A part that calls itself JSON comes
+ * parsed: what is no text stays as it is, so that the check of the fields names it.
+ */
+function splitTags(values: readonly unknown[]): unknown[] {
+  const tags = values.flat().flatMap((value) => {
+    return typeof value === 'string' ? value.split(',').map((tag) => tag.trim()) : [value];
+  });
+  return tags.filter((tag) => tag !== '');
 }
 
 /** Text that is not JSON stays text, so that the check of the fields names it. */

@@ -7,7 +7,7 @@ import type { Storage } from '../../contract/storage.ts';
 import type { ContentCache } from '../caches/content-cache.ts';
 import type { ImageCache } from '../caches/image-cache.ts';
 import type { Representation } from '../caches/representation.ts';
-import { demandedTag } from '../delivery/conditions.ts';
+import { demandedTags, inTurn } from '../delivery/conditions.ts';
 import { deliver } from '../delivery/deliver.ts';
 import { askAlone, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
@@ -76,21 +76,30 @@ export async function contentRoutes(
         ? acceptFileForm(storage, request, call)
         : acceptRaw(storage, request, call),
     );
-    const tag = await demandedTag(request.headers['if-match'], async () => {
-      const image = await askAlone(request.id, (call) => storage.getImage(image_id, call));
-      return image.content.sha256;
-    });
-    const ifSha256 = tag === undefined ? {} : { if_sha256: tag || NO_SHA256 };
+    const tags = await likeliestFirst(request, image_id);
     try {
-      const outcome = await change(request.id, operationId, (call) =>
-        storage.replaceContent({ image_id, ...ifSha256 }, content, call),
-      );
+      // A repetition may have been carried out under another tag of the list.
+      const outcome = await inTurn(tags, 'operation_id_reused', (tag) => {
+        const ifSha256 = tag === undefined ? {} : { if_sha256: tag || NO_SHA256 };
+        return change(request.id, operationId, (call) =>
+          storage.replaceContent({ image_id, ...ifSha256 }, content, call),
+        );
+      });
       const image = answerOnce(reply, outcome);
       return reply.header('etag', `"${image.content.sha256}"`).send(image);
     } finally {
       images.changed(image_id);
     }
   });
+
+  /** Of the tags in If-Match the current one, then the others: the bytes were taken for one try. */
+  async function likeliestFirst(request: FastifyRequest, imageId: string) {
+    const tags = demandedTags(request.headers['if-match']) ?? [undefined];
+    if (tags.length === 1) return tags;
+    const asking = askAlone(request.id, (call) => storage.getImage(imageId, call));
+    const current = await asking.then(({ content }) => content.sha256).catch(() => undefined);
+    return tags.toSorted((a, b) => Number(b === current) - Number(a === current));
+  }
 }
 
 /** Variants do not exist yet, so there is only `v`; of other bytes it is as none. */

@@ -6,10 +6,10 @@ import { ImageFields, ImagePatch, Image as ImageSchema, isImageId } from '../../
 import type { Outcome, Storage, WriteCall } from '../../contract/storage.ts';
 import type { ImageCache } from '../caches/image-cache.ts';
 import type { Representation } from '../caches/representation.ts';
-import { demandedTag, evaluate } from '../delivery/conditions.ts';
+import { demandedTags, evaluate, inTurn } from '../delivery/conditions.ts';
 import type { Admission } from '../request/admission.ts';
-import { askAlone, change } from '../request/call.ts';
-import { answerOnce, operationIdOf } from '../request/idempotency.ts';
+import { change } from '../request/call.ts';
+import { answerOnce, operationIdOf, operationIdOfAttempt } from '../request/idempotency.ts';
 import { takeJson } from '../request/json-body.ts';
 import {
   empty,
@@ -93,13 +93,16 @@ export async function imageRoutes(
     start: (ifVersion: { if_version?: number }, call: WriteCall) => Promise<Outcome<T>>,
   ): Promise<Outcome<T>> {
     const operationId = operationIdOf(request);
-    const tag = await demandedTag(request.headers['if-match'], async () => {
-      const image = await askAlone(request.id, (call) => storage.getImage(imageId, call));
-      return String(image.version);
-    });
-    const ifVersion = tag === undefined ? {} : { if_version: toVersion(tag) };
+    const tags = demandedTags(request.headers['if-match']);
+    const demanding = (tag: string, id: string) =>
+      change(request.id, id, (call) => start({ if_version: toVersion(tag) }, call));
     try {
-      return await change(request.id, operationId, (call) => start(ifVersion, call));
+      if (!tags) return await change(request.id, operationId, (call) => start({}, call));
+      if (tags.length === 1) return await demanding(tags[0]!, operationId);
+      // One after the other, each an operation: a repetition then finds the same ones answered.
+      return await inTurn(tags, 'precondition_failed', (tag) =>
+        demanding(tag, operationIdOfAttempt(operationId, tag)),
+      );
     } finally {
       images.changed(imageId);
     }

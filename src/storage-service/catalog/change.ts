@@ -127,7 +127,7 @@ function requireVersion(image: Image, version: number | null): void {
   if (version === null || version === image.version) return;
   throw new ServiceError(
     'precondition_failed',
-    `The image is at version ${image.version}, not ${version}; read it again, then repeat the change.`,
+    `The image is at version ${image.version}, not the one demanded; read it again, then repeat the change.`,
   );
 }
 

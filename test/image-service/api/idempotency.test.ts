@@ -50,6 +50,37 @@ test('the same key with another file or other fields is refused', async () => {
   await problem(fields, 409, 'idempotency_key_reused');
 });
 
+test('a change under a list in If-Match is repeated under the same one', async () => {
+  const { id, content } = await create(api);
+  const patch = (name: string) =>
+    api(`/api/v2/images/${id}`, {
+      method: 'PATCH',
+      body: JSON.stringify({ name }),
+      headers: {
+        'content-type': 'application/json',
+        'idempotency-key': 'listed',
+        'if-match': '"7", "1", "2"',
+      },
+    });
+  const [first, second] = [await patch('x'), await patch('x')];
+  assert.deepEqual([first.status, second.status], [200, 200]);
+  assert.deepEqual([replayed(first), replayed(second)], [null, 'true']);
+  assert.deepEqual(await second.json(), await first.json());
+
+  const tags = [`"${'0'.repeat(64)}"`, `"${content.sha256}"`].join(', ');
+  const put = (data: Uint8Array<ArrayBuffer>) =>
+    api(`/api/v2/images/${id}/content`, {
+      method: 'PUT',
+      body: data,
+      headers: { 'content-type': 'image/png', 'idempotency-key': 'listed', 'if-match': tags },
+    });
+  const other = new Uint8Array(await png());
+  const [one, again] = [await put(other), await put(other)];
+  assert.deepEqual([one.status, again.status], [200, 200]);
+  assert.deepEqual([replayed(one), replayed(again)], [null, 'true']);
+  await problem(await put(new Uint8Array(await png())), 409, 'idempotency_key_reused');
+});
+
 test('a key belongs to its method and path', async () => {
   const [a, b] = [await create(api), await create(api)];
   const headers = { 'idempotency-key': 'shared', 'content-type': 'application/json' };

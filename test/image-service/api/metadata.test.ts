@@ -121,6 +121,14 @@ test('If-Match lets a change through only at its version', async () => {
   assert.equal((await send('DELETE', id, undefined, { 'if-match': '"4"' })).status, 204);
 });
 
+test('a list in If-Match restores a deleted image at the version that it names', async () => {
+  const { id } = await create(api);
+  assert.equal((await send('DELETE', id)).status, 204);
+  const restore = (tags: string) => send('POST', `${id}/restore`, undefined, { 'if-match': tags });
+  await problem(await restore('"7", "8"'), 412, 'precondition_failed');
+  assert.equal((await read(await restore('"9", "2"'))).version, 3);
+});
+
 test('of two changes with the same If-Match one wins', async () => {
   const { id } = await create(api);
   const race = ['a', 'b'].map((name) => send('PATCH', id, { name }, { 'if-match': '"1"' }));

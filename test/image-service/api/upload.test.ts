@@ -169,6 +169,7 @@ test('a broken multipart body is a malformed request', async () => {
     ['b', Buffer.from('--b\r\nContent-Disp')],
     ['b', Buffer.from('nothing of the kind')],
     ['', Buffer.from(head)],
+    ['b'.repeat(300), Buffer.from(`--${'b'.repeat(300)}--`)],
   ] as const) {
     const type = `multipart/form-data${boundary && `; boundary=${boundary}`}`;
     const init = { method: 'POST', body, headers: { 'content-type': type } };
@@ -179,6 +180,43 @@ test('a broken multipart body is a malformed request', async () => {
     );
     assert.match(response.headers.get('content-type')!, /problem/);
   }
+});
+
+test('a part that calls itself JSON is taken for its value, and refused like any other', async () => {
+  const bytes = await png();
+  const send = (name: string, json: string) => {
+    const part = (head: string, body: string | Uint8Array) =>
+      Buffer.concat([
+        Buffer.from(`--b\r\nContent-Disposition: form-data; ${head}\r\n\r\n`),
+        Buffer.from(body),
+        Buffer.from('\r\n'),
+      ]);
+    const body = Buffer.concat([
+      part('name="image"; filename="a.png"', bytes),
+      ...REQUIRED.map(([field, value]) => part(`name="${field}"`, value)),
+      part(`name="${name}"\r\nContent-Type: application/json`, json),
+      Buffer.from('--b--\r\n'),
+    ]);
+    const headers = { 'content-type': 'multipart/form-data; boundary=b' };
+    return api('/api/v2/images', { method: 'POST', body, headers });
+  };
+  for (const [name, json] of [
+    ['tags', '{"toString":1}'],
+    ['tags', '[{"toString":1}]'],
+    ['tags', 'null'],
+    ['tags', '['.repeat(30_000) + ']'.repeat(30_000)],
+    ['subtype', '["a"]'],
+    ['attributes', '[1]'],
+  ] as const) {
+    const found = await problem(await send(name, json), 400, 'invalid_request');
+    assert.deepEqual(fieldsOf(found), [name], json.slice(0, 20));
+  }
+  const { incoming, leases } = await contentsOf(service.dataDir);
+  assert.deepEqual([incoming, leases], [[], []]);
+  const image = (await (await send('tags', '["Elf","a bow"]')).json()) as Image;
+  assert.deepEqual(image.tags, ['elf', 'a bow']);
+  const described = (await (await send('attributes', '{"level":3}')).json()) as Image;
+  assert.deepEqual(described.attributes, { level: 3 });
 });
 
 test('names keep their letters and lose what harms', async () => {

@@ -242,8 +242,9 @@ export function catalogLists(opened: () => Catalog): void {
     test('change what lists find at once', async () => {
       await create({ name: 'gear', theme: 'clockpunk', tags: ['vocabulary'] });
       assert.deepEqual(await names({ tag: ['vocabulary'], theme: ['tick tock'] }), []);
-      await put('clockpunk', { parent: 'steampunk', synonyms: ['Tick Tock'] });
+      await put('clockpunk', { parent: 'steampunk', synonyms: ['Tick Tock', 'E\u0301lan'] });
       assert.deepEqual(await names({ tag: ['vocabulary'], theme: ['tick tock'] }), ['gear']);
+      assert.deepEqual(await names({ tag: ['vocabulary'], theme: ['\u00e9lan'] }), ['gear']);
       assert.deepEqual(await names({ tag: ['vocabulary'], theme: ['steampunk'] }), ['gear']);
       assert.deepEqual(await names({ tag: ['vocabulary'], q: 'tock' }), ['gear']);
     });

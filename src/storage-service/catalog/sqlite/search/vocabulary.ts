@@ -1,3 +1,4 @@
+import { normalTags } from '../../../../contract/fields.ts';
 import type { Theme } from '../../../../contract/theme.ts';
 import { wordsOf } from './tokens.ts';
 
@@ -22,7 +23,7 @@ export class Vocabulary {
         const texts = [theme, ...ancestors].flatMap((one) => [one.name, one.display_name]);
         const entry: Entry = {
           name: theme.name,
-          synonyms: theme.synonyms.map((synonym) => synonym.toLowerCase()),
+          synonyms: normalTags(theme.synonyms),
           words: wordsOf([...texts, ...theme.synonyms].join(' ')),
           family: [theme.name],
         };
