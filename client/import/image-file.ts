@@ -48,9 +48,13 @@ export async function imageFile(folder: string, path: string): Promise<ImageFile
 }
 
 export function unreadable(thrown: unknown): FileError {
-  const { code, name } = Object(thrown);
+  const { code, name, path } = Object(thrown);
   if (name === 'NotReadableError') {
     return new FileError('unreadable', 'changed or went away while it was read');
+  }
+  // It stands in a name for bytes that are no text, and such a name leads nowhere.
+  if (code === 'ENOENT' && String(path).includes('\ufffd')) {
+    return new FileError('unreadable', 'has a name that is not UTF-8; rename it');
   }
   return new FileError('unreadable', `cannot be read (${code ?? thrown})`);
 }

@@ -52,6 +52,7 @@ test('a file past the limit is refused unread, one that is gone as unreadable', 
     message: 'has 26214401 bytes, and up to 26214400 are taken',
   });
   await assert.rejects(imageFile(folder, 'gone.png'), { code: 'unreadable', message: /ENOENT/ });
+  await assert.rejects(imageFile(folder, 'bad\ufffd.png'), { message: /not UTF-8/ });
 });
 
 test('file names become names, folders become tags', () => {
