@@ -105,6 +105,8 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
       maxHeaderSize: HEADERS_MAX_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      // Missed by us, with an answer like all others.
+      requireHostHeader: false,
     },
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: SILENCE_MAX_MS,
@@ -120,6 +122,8 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
     clientErrorHandler: answerSocketError,
   });
   server.server.maxConnections = CONNECTIONS_MAX;
+  // Of unknown expectations none has to be met (RFC 9110, 10.1.1), and Node's 417 says nothing.
+  server.server.on('checkExpectation', (...exchange) => server.server.emit('request', ...exchange));
   server.removeAllContentTypeParsers();
 
   const metadataBytes = config.metadataCacheMb * MiB;

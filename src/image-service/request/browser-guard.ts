@@ -21,9 +21,12 @@ export function createBrowserGuard(config: Pick<ImageServiceConfig, 'host' | 'co
   const onLoopback = LOOPBACK_HOST.test(config.host);
 
   return {
-    /** Throws request_forbidden. */
+    /** Throws request_forbidden, and invalid_request without a Host (RFC 9112, 3.2). */
     check(request: FastifyRequest): void {
-      const { headers, method } = request.raw;
+      const { headers, method, httpVersionMinor } = request.raw;
+      if (headers.host === undefined && httpVersionMinor > 0) {
+        throw new ServiceError('invalid_request', 'A request of HTTP/1.1 must have a Host header.');
+      }
       if (onLoopback && !LOOPBACK_HOST.test(hostName(headers.host))) {
         throw new ServiceError(
           'request_forbidden',

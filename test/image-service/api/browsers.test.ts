@@ -13,10 +13,16 @@ const api = await checkedApi(service.url);
 const shared = await checkedApi(sharing.url);
 
 /** `fetch` does not let the caller set these headers. */
-async function send(port: number, method: string, headers: Record<string, string>) {
+async function send(
+  port: number,
+  method: string,
+  headers: Record<string, string>,
+  options: { setHost?: boolean } = {},
+) {
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
   const path = '/api/v2/themes/horror';
-  const sent = request({ port, host: '127.0.0.1', method, path, headers }, (answer) => {
+  const to = { port, host: '127.0.0.1', method, path, headers, ...options };
+  const sent = request(to, (answer) => {
     const chunks: Buffer[] = [];
     answer.on('data', (chunk) => chunks.push(chunk));
     answer.on('end', () => {
@@ -54,6 +60,14 @@ test('its own pages and programs may', async () => {
   ] as Record<string, string>[]) {
     await problem(await send(service.port, 'PUT', headers), 400, 'invalid_request');
   }
+});
+
+test('a request without a Host is told so, and an unknown expectation is not met', async () => {
+  for (const { port } of [service, proxied]) {
+    const answer = await send(port, 'GET', {}, { setHost: false });
+    await problem(answer, 400, 'invalid_request');
+  }
+  assert.equal((await send(service.port, 'GET', { expect: '200-ok' })).status, 200);
 });
 
 test('on the loopback only names of the loopback are answered', async () => {
