@@ -41,9 +41,10 @@ async function run(repair: boolean): Promise<number> {
     throw new Error(`DATA_DIR=${dataDir}: holds no catalog. Name the data folder of a service.`);
   });
   await using closing = new AsyncDisposableStack();
-  const release = tryLock(folder.lock);
+  // What cannot be written here may be written elsewhere.
+  const release = (await writable(folder.path)) ? tryLock(folder.lock) : null;
   if (release) closing.defer(release);
-  const catalog = await SqliteCatalog.open(folder.catalog);
+  const catalog = await openCatalog(folder.catalog, repair);
   closing.defer(() => catalog.close());
 
   const blobs = new FileBlobStore(folder.blobs);
@@ -64,6 +65,23 @@ async function run(repair: boolean): Promise<number> {
   const tally = `${images} images, ${result.blobs} blobs checked: ${wrong} wrong, ${mended} mended.`;
   process.stdout.write(`${tally}${mendable && !repair ? ' Try --repair.' : ''}\n`);
   return wrong === 0 ? 0 : 1;
+}
+
+/** As it is: a service of another release may be using it, and a backup is never written to again. */
+async function openCatalog(path: string, repair: boolean): Promise<SqliteCatalog> {
+  try {
+    SqliteCatalog.requireCurrent(path);
+    return repair ? await SqliteCatalog.open(path) : SqliteCatalog.openToRead(path);
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+async function writable(path: string): Promise<boolean> {
+  return fs.access(path, fs.constants.W_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** On a terminal only; 0 clears the line. */

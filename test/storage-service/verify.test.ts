@@ -52,6 +52,31 @@ test('a whole data folder is clean, and a folder that is none is said to be none
   assert.match(output, /holds no catalog\. Name the data folder of a service/);
 });
 
+test('a check changes nothing: neither a backup nor what an older release is using', async (t) => {
+  const { dataDir } = await setUp(t);
+  const { catalog } = partsOf(dataDir);
+  const change = (sql: string) => {
+    using db = new DatabaseSync(catalog);
+    db.exec(sql);
+  };
+  change('pragma journal_mode = delete');
+  const before = await readFile(catalog);
+  await assertClean(dataDir);
+  assert.deepEqual(await readFile(catalog), before);
+
+  change('pragma user_version = 3');
+  const older = await readFile(catalog);
+  for (const options of [[], ['--repair']]) {
+    const { code, output } = await runVerify(dataDir, ...options);
+    assert.equal(code, 2);
+    assert.match(
+      output,
+      /catalog\.sqlite: .* schema version 3, .*Start the service of this release/,
+    );
+    assert.deepEqual(await readFile(catalog), older);
+  }
+});
+
 test('missing bytes are found with the images that lack them; sending them again heals', async (t) => {
   const { dataDir, image, bytes, path } = await setUp(t);
   await rm(path);

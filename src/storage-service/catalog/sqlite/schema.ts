@@ -174,6 +174,15 @@ export function knownSchema(db: DatabaseSync): number {
   );
 }
 
+/** For those that only look: a service of an older release may be using the catalog. */
+export function requireCurrentSchema(db: DatabaseSync): void {
+  const found = knownSchema(db);
+  if (found === MIGRATIONS.length) return;
+  throw new Error(
+    `The catalog has schema version ${found}, and this release ${MIGRATIONS.length}. Start the service of this release, which brings it up, or use the release that it belongs to.`,
+  );
+}
+
 /** Brings the catalog up to a schema version, each step wholly or not at all; refuses a newer one. */
 export function migrate(db: DatabaseSync, version = MIGRATIONS.length): void {
   const found = knownSchema(db);

@@ -19,6 +19,8 @@ import type {
   Usage,
   Written,
 } from '../catalog.ts';
+import { connect } from './connection.ts';
+import { requireCurrentSchema } from './schema.ts';
 import { tooSlow } from './search/lister.ts';
 import { CatalogThread } from './threads/catalog-thread.ts';
 import type { ReadCalls, WriteCalls } from './threads/messages.ts';
@@ -32,11 +34,12 @@ const WHOLE_DEADLINE_MS = 60 * 60 * 1000;
  */
 export class SqliteCatalog implements Catalog {
   readonly #path: string;
-  readonly #writer: CatalogThread;
+  /** Undefined: for reading alone. */
+  readonly #writer: CatalogThread | undefined;
   readonly #readers: CatalogThread[] = [];
   #starting: Promise<void> | undefined;
 
-  private constructor(path: string, writer: CatalogThread) {
+  private constructor(path: string, writer?: CatalogThread) {
     this.#path = path;
     this.#writer = writer;
     // Not awaited: a service can answer that it works before anybody asks for a list.
@@ -46,6 +49,17 @@ export class SqliteCatalog implements Catalog {
   /** Makes or migrates the file. Throws when its schema is newer than this release. */
   static async open(path: string): Promise<SqliteCatalog> {
     return new SqliteCatalog(path, await CatalogThread.start({ path, access: 'write' }));
+  }
+
+  /** Throws unless the file has the schema of this release. */
+  static requireCurrent(path: string): void {
+    using db = connect(path, 'read');
+    requireCurrentSchema(db);
+  }
+
+  /** Changes nothing in the file, whoever else uses it; writes are refused. */
+  static openToRead(path: string): SqliteCatalog {
+    return new SqliteCatalog(path);
   }
 
   findImage(imageId: string, { deadline }: Call): Promise<Image | undefined> {
@@ -140,7 +154,7 @@ export class SqliteCatalog implements Catalog {
   async close(): Promise<void> {
     await this.#starting;
     await Promise.all(this.#readers.map((reader) => reader.stop()));
-    await this.#writer.stop();
+    await this.#writer?.stop();
   }
 
   async #read<T>(
@@ -174,11 +188,12 @@ export class SqliteCatalog implements Catalog {
     }
   }
 
-  #write<T>(
+  async #write<T>(
     call: keyof WriteCalls,
     values: unknown[],
     deadline = Date.now() + WRITE_DEADLINE_MS,
   ): Promise<T> {
+    if (!this.#writer) throw storageUnavailable(new Error('The catalog was opened to read.'));
     return this.#writer.ask(call, values, deadline, outcomeUnknown);
   }
 }
