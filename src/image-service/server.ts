@@ -10,6 +10,7 @@ import Fastify, {
 import { ServiceError } from '../contract/errors.ts';
 import { REQUEST_ID_MAX_CHARACTERS } from '../contract/limits.ts';
 import type { ImageEvents, Storage } from '../contract/storage.ts';
+import { closeInTime } from '../http/close-in-time.ts';
 import { answerSocketError } from '../http/problem.ts';
 import { traceRequests } from '../http/traced-requests.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -66,10 +67,6 @@ const TIMEOUT_CHECK_MS = 1_000;
 const CONNECTIONS_MAX = 8_192;
 /** Longer than any id; a longer path segment could only be wrong, which its route says. */
 const PARAMETER_MAX_CHARACTERS = HEADERS_MAX_BYTES;
-/** How long running requests may finish when the service is stopped. */
-const CLOSE_MAX_MS = 10_000;
-/** How often connections that became idle meanwhile are closed. */
-const CLOSE_CHECK_MS = 50;
 
 const REQUEST_ID = new RegExp(`^[\\w.-]{1,${REQUEST_ID_MAX_CHARACTERS}}$`);
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
@@ -100,7 +97,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
       requestIdLogLabel: 'request_id',
     }),
     genReqId: requestIds(),
-    trustProxy: config.trustProxy,
+    trustProxy: config.trustProxy && nearest,
     http: {
       maxHeaderSize: HEADERS_MAX_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -141,7 +138,6 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   identifyOwner(server, config.trustProxy);
   observe(server, guard, metrics);
   server.setErrorHandler(sendProblem);
-  refuseUnknown(server, guard);
   closeInTime(server);
   server.addHook('onClose', async () => {
     // Not before: until then requests are answered, and changes must be heard.
@@ -150,6 +146,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
 
   await describeRoutes(server, deps.version);
   await limitRate(server, config.rateLimit);
+  refuseUnknown(server, guard);
   await server.register(imagesRoutes, { storage, lists, uploads, admission });
   await server.register(imageRoutes, { storage, images, admission });
   await server.register(contentRoutes, { storage, images, contents, uploads });
@@ -171,6 +168,11 @@ function requestIds(): (request: { headers: IncomingHttpHeaders }) => string {
     count += 1;
     return `${start}-${count.toString(36)}`;
   };
+}
+
+/** Of X-Forwarded-For the last address counts, which the proxy added: those before are the client's. */
+function nearest(_address: string, hop: number): boolean {
+  return hop === 0;
 }
 
 function identifyOwner(server: FastifyInstance, trustProxy: boolean): void {
@@ -210,7 +212,9 @@ function observe(server: FastifyInstance, guard: BrowserGuard, metrics: Metrics)
 
 /** Addresses and methods that no route has; OPTIONS is answered for all that have one. */
 function refuseUnknown(server: FastifyInstance, guard: BrowserGuard): void {
-  server.setNotFoundHandler((request, reply) => {
+  // The limit of the rate is a hook of routes, and has to be asked for here.
+  const preHandler = server.hasDecorator('rateLimit') ? server.rateLimit() : [];
+  server.setNotFoundHandler({ preHandler }, (request, reply) => {
     const [url = '/'] = request.url.split('?', 1);
     const taken = METHODS.filter((method) => server.findRoute({ method, url }));
     const method = request.method as (typeof METHODS)[number];
@@ -227,20 +231,6 @@ function refuseUnknown(server: FastifyInstance, guard: BrowserGuard): void {
       return reply.code(204).send();
     }
     throw new ServiceError('method_not_allowed', `Here are taken: ${allow}.`);
-  });
-}
-
-/** Connections close once they are idle; requests that run may finish, for a while. */
-function closeInTime(server: FastifyInstance): void {
-  const http = server.server;
-  server.addHook('preClose', (done) => {
-    const sweep = setInterval(() => http.closeIdleConnections(), CLOSE_CHECK_MS).unref();
-    const cut = setTimeout(() => http.closeAllConnections(), CLOSE_MAX_MS).unref();
-    http.once('close', () => {
-      clearInterval(sweep);
-      clearTimeout(cut);
-    });
-    done();
   });
 }
 

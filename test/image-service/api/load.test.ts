@@ -115,6 +115,23 @@ describe('RATE_LIMIT', () => {
     await problem(refused, 429, 'rate_limited');
   });
 
+  test('counts what no route has, and what asks for the methods of one', async () => {
+    await using service = await startService({ RATE_LIMIT: '2' });
+    assert.equal((await fetch(`${service.url}/nothing`)).status, 404);
+    assert.equal((await fetch(service.url + LIST, { method: 'OPTIONS' })).status, 204);
+    await problem(await fetch(`${service.url}/nothing-else`), 429, 'rate_limited');
+    await problem(await fetch(service.url + LIST), 429, 'rate_limited');
+  });
+
+  test('behind a proxy counts the address that the proxy adds, whatever the client wrote', async () => {
+    await using service = await startService({ RATE_LIMIT: '1', TRUST_PROXY: 'on' });
+    const ask = (addresses: string) =>
+      fetch(service.url + LIST, { headers: { 'x-forwarded-for': addresses } });
+    assert.equal((await ask('198.51.100.7')).status, 200);
+    await problem(await ask('203.0.113.1, 198.51.100.7'), 429, 'rate_limited');
+    assert.equal((await ask('198.51.100.7, 203.0.113.1')).status, 200);
+  });
+
   test('leaves health and metrics alone', async () => {
     await using service = await startService({ RATE_LIMIT: '1' });
     for (const path of ['/health', '/health/live', '/health/ready', '/metrics']) {
