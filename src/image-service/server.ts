@@ -25,6 +25,7 @@ import { type BrowserGuard, createBrowserGuard } from './request/browser-guard.t
 import { keepQueryText } from './request/query.ts';
 import { limitRate } from './request/rate-limit.ts';
 import { UploadGate } from './request/upload.ts';
+import { WATCHED } from './request/watched.ts';
 import { asyncapiRoutes } from './routes/asyncapi.ts';
 import { contentRoutes } from './routes/content.ts';
 import { describeRoutes, docsRoutes } from './routes/docs.ts';
@@ -201,11 +202,12 @@ function observe(server: FastifyInstance, guard: BrowserGuard, metrics: Metrics)
   server.addHook('onResponse', (request, reply, next) => {
     const { method, url } = request;
     const status = reply.statusCode;
-    const level = request.delivery && status < 400 ? 'debug' : 'info';
+    const route = request.routeOptions.url;
+    const level = status < 400 && (request.delivery || WATCHED.has(route)) ? 'debug' : 'info';
     const duration_ms = Math.round(reply.elapsedTime * 100) / 100;
     const facts = { ...idOf(request), method, url, status, duration_ms };
     request.log[level](facts, 'request answered');
-    metrics.request(request.routeOptions.url, method, status, reply.elapsedTime / 1000);
+    metrics.request(route, method, status, reply.elapsedTime / 1000);
     next();
   });
 }

@@ -1,17 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
+import { WATCHED } from './watched.ts';
 
 /** What `RATE_LIMIT` counts in. */
 const WINDOW_MS = 60_000;
 /** Clients remembered; whoever comes after so many others begins anew (about 2 MB). */
 const CLIENTS_MAX = 10_000;
-/** Whoever watches the service must see it also while it refuses. */
-const UNLIMITED: ReadonlySet<string | undefined> = new Set([
-  '/health',
-  '/health/live',
-  '/health/ready',
-  '/metrics',
-]);
 
 /**
  * At most so many requests of one client a minute; headers of the answers tell how many are left. A
@@ -26,7 +20,8 @@ export async function limitRate(server: FastifyInstance, perMinute: number): Pro
     timeWindow: WINDOW_MS,
     cache: CLIENTS_MAX,
     enableDraftSpec: true,
-    allowList: ({ routeOptions }) => UNLIMITED.has(routeOptions.url),
+    // Whoever watches the service must see it also while it refuses.
+    allowList: ({ routeOptions }) => WATCHED.has(routeOptions.url),
     errorResponseBuilder: (_request, { ttl }) => {
       const seconds = Math.ceil(ttl / 1000);
       const message = `More than ${perMinute} requests came within a minute; go on in ${seconds} s.`;
