@@ -45,10 +45,21 @@ export class HubLostError extends Error {
   }
 }
 
+/** An answer or event for certain not taken: a queue that it goes to is full, or cannot be used. */
+export class HubRefusedError extends Error {
+  override readonly name = 'HubRefusedError';
+
+  constructor(type: EventType, routingKey: string, cause?: unknown) {
+    const where = type === routingKey ? 'a queue bound to it' : `the queue ${routingKey}`;
+    super(`The message hub refused ${type}: ${where} is full or cannot be used.`, { cause });
+  }
+}
+
 /**
  * How messages travel. Sending resolves when the hub has taken the message durably, and may be
- * repeated. It throws HubLostError; a request also, for certain not taken, `ServiceError`
- * storage_unavailable when no queue takes it, and overloaded when too many wait.
+ * repeated. It throws HubLostError; an answer or event also HubRefusedError; a request also, for
+ * certain not taken, `ServiceError` storage_unavailable when no queue takes it, and overloaded when
+ * too many wait.
  */
 export interface Hub {
   /** Whether messages can be sent and received now. */

@@ -1,14 +1,24 @@
 import { addressOf, type Setting } from '../settings.ts';
 
+const httpAddress = addressOf('http:', 'https:');
+
 /** Where the Storage Service is, for those that ask it. */
 export const remoteStorageSettings = {
   storageServiceUrl: {
     name: 'STORAGE_SERVICE_URL',
     default: '',
     required: true,
+    // Of a value that is refused: somebody may have written a password into it.
+    secret: true,
     describe:
       'address of the Storage Service for content and health: http://storage:8000, or https:',
-    parse: addressOf('http:', 'https:'),
+    parse(text) {
+      const { username, password } = new URL(httpAddress(text));
+      if (!username && !password) return text;
+      throw new Error(
+        'must be without user and password, which are never sent; STORAGE_SERVICE_TOKEN guards the content endpoint',
+      );
+    },
   } satisfies Setting<string> as Setting<string>,
 };
 

@@ -25,7 +25,7 @@ import { sending } from './sending.ts';
 
 /** An answer that nobody can have any more is not worth the wait for the hub. */
 const ANSWER_MIN_MS = 1_000;
-/** An answer that the hub drops the connection for, again and again, must not hold up all others. */
+/** An answer that the hub refuses or drops the connection for, again and again, must not hold up all others. */
 const SENDS_MAX = 5;
 const ANSWER_MAX_MS = 30_000;
 /** How long a response means anything to whoever listens to all of them. */
@@ -74,6 +74,7 @@ export class Responder {
   async #settle(message: Received): Promise<Settlement> {
     const { count, log } = this.#parts;
     const { reply_to } = message;
+    count('received', REQUEST);
     if (reply_to?.split('.', 1)[0] === REQUEST_QUEUE) {
       count('dead', REQUEST);
       log.warn({ reply_to }, 'A request wanted its answer in a queue of this service');
@@ -100,10 +101,9 @@ export class Responder {
     const operationId = idIn(message);
     let deadline = Date.now() + ANSWER_MIN_MS;
     try {
-      const { metadata, data } = parsed(message.body);
+      const { metadata, data } = this.#read(message);
       // The operation may begin, and begin to commit, until then.
       deadline = deadlineOf(metadata);
-      count('received', REQUEST);
       requireTime(deadline);
       const call = {
         requestId: message.request_id ?? randomUUID(),
@@ -134,6 +134,16 @@ export class Responder {
         );
       if (error.code === 'deadline_exceeded') count('expired', REQUEST);
       return { operationId, response: refusal(operationId, error.toData()), deadline };
+    }
+  }
+
+  /** Throws invalid_request. What an operation refuses is the fault of a user, and not malformed. */
+  #read({ body }: Received): Body<Request> {
+    try {
+      return parsed(body);
+    } catch (error) {
+      this.#parts.count('malformed', REQUEST);
+      throw error;
     }
   }
 

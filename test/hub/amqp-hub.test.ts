@@ -121,6 +121,32 @@ await withBroker((broker) => {
     await operator.queueDeclare({ queue: 'storage_service.dead', passive: true });
     for (const closing of [operator, edge, storage]) await closing.close();
   });
+
+  test('AmqpHub names the answer that a full queue refuses, and calls full requests overload', async () => {
+    const url = await broker.vhost();
+    const hub = new AmqpHub({ url, appId: 'storage_service', log });
+    await hub.connect(AbortSignal.timeout(10_000));
+    const operator = new Connection(url);
+    const full = { 'x-max-length': 1, 'x-overflow': 'reject-publish' } as const;
+    for (const queue of ['answers', 'storage_service']) {
+      await operator.queueDeclare({ queue, arguments: full });
+    }
+    const routingKey = 'storage.request';
+    await operator.queueBind({ exchange: 'dnd_events', queue: 'storage_service', routingKey });
+
+    await hub.sendResponse(message('storage.response'), 'answers');
+    await assert.rejects(hub.sendResponse(message('storage.response'), 'answers'), {
+      name: 'HubRefusedError',
+      message: /refused storage\.response: the queue answers is full/,
+    });
+    await hub.sendRequest(message('storage.request'));
+    await assert.rejects(hub.sendRequest(message('storage.request')), { code: 'overloaded' });
+    await operator.queueBind({ exchange: 'dnd_events', queue: 'answers', routingKey: 'image.*' });
+    await assert.rejects(hub.sendEvent(message('image.created')), {
+      message: /refused image\.created: a queue bound to it is full/,
+    });
+    for (const closing of [operator, hub]) await closing.close();
+  });
 });
 
 function message(type: EventType): Message {

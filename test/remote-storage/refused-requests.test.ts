@@ -112,3 +112,32 @@ for (const [what, given, data, field] of REFUSED) {
     assert.ok(message.startsWith(`${field} `), message);
   });
 }
+
+test('a request that cannot be read is counted as received and as malformed, other faults are not', async () => {
+  const counted = async (given: unknown, data: unknown) => {
+    const before = joined.counted.length;
+    await refusal(given, data);
+    const asked = joined.counted.slice(before).filter((each) => each.endsWith('storage.request'));
+    return asked.map((each) => each.split(' ')[0]);
+  };
+  assert.deepEqual(await counted(undefined, ping()), ['received', 'malformed']);
+  assert.deepEqual(await counted(metadata(), request('drop_tables', {})), [
+    'received',
+    'malformed',
+  ]);
+  assert.deepEqual(await counted(metadata(), create(null)), ['received']);
+});
+
+test('a request that cannot be answered is counted as received and laid aside', async () => {
+  const before = joined.counted.length;
+  await client.sendRequest({
+    type: 'storage.request',
+    message_id: randomUUID(),
+    correlation_id: randomUUID(),
+    reply_to: 'storage_service.dead',
+    timestamp: Date.now(),
+    body: '{}',
+  });
+  const expected = ['received storage.request', 'dead storage.request'];
+  await eventually(() => assert.deepEqual(joined.counted.slice(before), expected));
+});

@@ -3,10 +3,17 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AMQPError, Channel, Connection } from 'rabbitmq-client';
 import { ServiceError } from '../../contract/errors.ts';
 import { PREFETCH_MAX_REQUESTS } from '../../contract/limits.ts';
-import { EXCHANGE, REQUEST, REQUEST_QUEUE, RESPONSE } from '../../contract/messages.ts';
+import {
+  type EventType,
+  EXCHANGE,
+  REQUEST,
+  REQUEST_QUEUE,
+  RESPONSE,
+} from '../../contract/messages.ts';
 import {
   type Hub,
   HubLostError,
+  HubRefusedError,
   type Message,
   type Received,
   type Reception,
@@ -21,6 +28,7 @@ import {
   declareExchange,
   declareReplies,
   declareRequests,
+  holdLock,
   LOCK_QUEUE,
 } from './topology.ts';
 
@@ -154,7 +162,7 @@ export class AmqpHub implements Hub {
     const running = new Set<Promise<void>>();
     let consumerTag = '';
     const setUp = async (channel: Channel) => {
-      await channel.queueDeclare({ queue: LOCK_QUEUE, exclusive: true });
+      await holdLock(channel);
       await declareRequests(channel);
       await channel.basicQos({ prefetchCount: PREFETCH_MAX_REQUESTS });
       const consumed = await channel.basicConsume({ queue: REQUEST_QUEUE }, (message) => {
@@ -250,8 +258,7 @@ export class AmqpHub implements Hub {
     } catch (error) {
       this.#returned.delete(message.message_id);
       if ((error as AMQPError).code !== 'NACK') throw new HubLostError(error);
-      const text = 'The storage service has too many requests waiting; try again shortly.';
-      throw new ServiceError('overloaded', text, { cause: error });
+      throw refusalOf(message.type, to.routingKey, error);
     }
   }
 
@@ -268,6 +275,13 @@ export class AmqpHub implements Hub {
     this.#faulty = true;
     this.#options.log.warn({ err: error }, 'The message hub cannot be used; trying again');
   }
+}
+
+/** By the name of what was refused: the broker does not say it. */
+function refusalOf(type: EventType, routingKey: string, cause: unknown): Error {
+  if (type !== REQUEST) return new HubRefusedError(type, routingKey, cause);
+  const text = 'The storage service has too many requests waiting; try again shortly.';
+  return new ServiceError('overloaded', text, { cause });
 }
 
 /** A request that was settled on a channel that is gone by now comes again. */

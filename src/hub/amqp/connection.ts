@@ -1,4 +1,5 @@
 import { Connection } from 'rabbitmq-client';
+import './bounded-headers.ts';
 import { inTime } from './in-time.ts';
 
 /** A peer that is silent for four half heartbeats is gone: health is true within five seconds. */
