@@ -6,6 +6,8 @@ export const traceSettings = {
   tracesEndpoint: {
     name: 'OTEL_EXPORTER_OTLP_ENDPOINT',
     default: null,
+    // It may name a user of the collector.
+    secret: true,
     describe:
       'address of an OpenTelemetry collector (OTLP over HTTP) that gets traces; none: no traces',
     parse: addressOf('http:', 'https:'),

@@ -28,7 +28,6 @@ import {
   declareExchange,
   declareReplies,
   declareRequests,
-  holdLock,
   LOCK_QUEUE,
 } from './topology.ts';
 
@@ -162,7 +161,7 @@ export class AmqpHub implements Hub {
     const running = new Set<Promise<void>>();
     let consumerTag = '';
     const setUp = async (channel: Channel) => {
-      await holdLock(channel);
+      await channel.queueDeclare({ queue: LOCK_QUEUE, exclusive: true });
       await declareRequests(channel);
       await channel.basicQos({ prefetchCount: PREFETCH_MAX_REQUESTS });
       const consumed = await channel.basicConsume({ queue: REQUEST_QUEUE }, (message) => {

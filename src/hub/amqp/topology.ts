@@ -21,12 +21,6 @@ const DEAD_LETTERS_MAX = 10_000;
 /** Events that wait for one instance; one that falls behind so far reads anew. */
 const EVENTS_MAX = 10_000;
 
-/** Nothing is sent to it: whoever consumes it is told at once when somebody deletes it. */
-export async function holdLock(channel: Channel): Promise<void> {
-  await channel.queueDeclare({ queue: LOCK_QUEUE, exclusive: true });
-  await channel.basicConsume({ queue: LOCK_QUEUE, noAck: true }, () => {});
-}
-
 /** Both services declare it. */
 export async function declareExchange(channel: Channel): Promise<void> {
   await channel.exchangeDeclare({ exchange: EXCHANGE, type: 'topic', durable: true });
