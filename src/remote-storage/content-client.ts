@@ -136,8 +136,12 @@ export class ContentClient {
       failed = error;
       request.destroy();
     });
-    // An answer before the end of the body is a refusal: nothing more is sent.
-    request.on('response', () => source.destroy());
+    // An answer before the end of the body is a refusal: nothing more is sent, and the connection,
+    // on which the other side would wait for the rest, goes with the answer.
+    request.on('response', (response) => {
+      source.destroy();
+      if (!request.writableEnded) response.once('end', () => request.destroy());
+    });
     request.on('close', () => source.destroy());
     source.pipe(request);
     return promise;
