@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { ServiceError, toServiceError } from '../../../src/contract/errors.ts';
 import { catalogFault } from '../../../src/storage-service/catalog/sqlite/connection.ts';
-import { readsOf } from '../../../src/storage-service/catalog/sqlite/threads/reads.ts';
-import { Writes } from '../../../src/storage-service/catalog/sqlite/threads/writes.ts';
+import { readCallsOf } from '../../../src/storage-service/catalog/sqlite/threads/read-calls.ts';
+import { WriteConnection } from '../../../src/storage-service/catalog/sqlite/threads/write-connection.ts';
 import { storageUnavailable } from '../../../src/storage-service/disk-fault.ts';
 import type { Process } from '../world/process.ts';
 
@@ -30,16 +30,16 @@ type Options = {
 export class CatalogThreads {
   readonly #process: Process;
   readonly #options: Options;
-  readonly #writes: Writes;
-  readonly #reads: ReturnType<typeof readsOf>;
+  readonly #writes: WriteConnection;
+  readonly #reads: ReturnType<typeof readCallsOf>;
   readonly #waiting: Asked[] = [];
   #writing = false;
 
   constructor(process: Process, db: DatabaseSync, options: Options) {
     this.#process = process;
     this.#options = options;
-    this.#writes = new Writes(db);
-    this.#reads = readsOf(db);
+    this.#writes = new WriteConnection(db);
+    this.#reads = readCallsOf(db);
   }
 
   /** By any thread that has time. */

@@ -11,8 +11,8 @@ import {
   type ReadCalls,
   type WorkerSettings,
 } from './messages.ts';
-import { readsOf } from './reads.ts';
-import { Writes } from './writes.ts';
+import { readCallsOf } from './read-calls.ts';
+import { WriteConnection } from './write-connection.ts';
 
 /**
  * A thread of the SqliteCatalog. node:sqlite blocks the thread that calls it, for a quarter of a
@@ -36,7 +36,7 @@ flushCompileCache();
 port.postMessage('ready');
 
 function serveReads(db: DatabaseSync): void {
-  const calls: ReadCalls = { ...readsOf(db), check };
+  const calls: ReadCalls = { ...readCallsOf(db), check };
   port.on('message', (asked: Asked | typeof CLOSE) => {
     if (asked === CLOSE) return close();
     try {
@@ -63,7 +63,7 @@ function check(): string[] {
 }
 
 function serveWrites(db: DatabaseSync): void {
-  const writes = new Writes(db);
+  const writes = new WriteConnection(db);
   let closing = false;
   port.on('message', (asked: Asked | typeof CLOSE) => {
     if (asked === CLOSE) closing = true;

@@ -5,7 +5,7 @@ import { Lister } from '../search/lister.ts';
 import type { ReadCalls } from './messages.ts';
 
 /** The calls that only read, of one connection. */
-export function readsOf(db: DatabaseSync): Omit<ReadCalls, 'check'> {
+export function readCallsOf(db: DatabaseSync): Omit<ReadCalls, 'check'> {
   const lister = new Lister(db);
   const reader = new Reader(db);
   return {

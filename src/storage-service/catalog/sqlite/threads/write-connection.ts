@@ -13,7 +13,7 @@ import type { WriteCalls } from './messages.ts';
  * them share. A call refuses with a ServiceError before its first change; whatever else it throws
  * may leave half of its changes behind, and then the transaction is to be undone.
  */
-export class Writes {
+export class WriteConnection {
   readonly calls: WriteCalls;
   readonly #db: DatabaseSync;
   readonly #statements: Statements;
