@@ -11,6 +11,8 @@ const ROUNDS = 5;
 const CREATES_A_ROUND = 8_000;
 const INSERTS_MS = 1_000;
 const MINUTE_MS = 60_000;
+/** Of each image. */
+const SIZE_BYTES = 100_000;
 
 /** A second is counted from the first call to the last answer. */
 export type CreateRates = {
@@ -98,18 +100,17 @@ function draft(index: number, random: () => number): Draft {
 
 async function addLease(catalog: SqliteCatalog, { operation_id, sha256 }: Draft): Promise<void> {
   const deadline = Date.now() + MINUTE_MS;
-  const size_bytes = 100_000;
   await catalog.addLease(
     {
       operation_id,
       sha256,
       source_sha256: sha256,
-      source_size_bytes: size_bytes,
+      source_size_bytes: SIZE_BYTES,
       expires_at: deadline,
     },
     {
       sha256,
-      size_bytes,
+      size_bytes: SIZE_BYTES,
       media_type: 'image/png',
       width: 512,
       height: 512,
@@ -124,7 +125,7 @@ async function addLease(catalog: SqliteCatalog, { operation_id, sha256 }: Draft)
 async function createImage(catalog: SqliteCatalog, draft: Draft): Promise<void> {
   const { operation_id, sha256, filename, fields } = draft;
   await catalog.write(
-    { operation: 'create_image', fields, content: { sha256, filename } },
+    { operation: 'create_image', fields, content: { sha256, size_bytes: SIZE_BYTES, filename } },
     { operation_id, fingerprint: sha256, deadline: Date.now() + MINUTE_MS },
   );
 }

@@ -63,7 +63,7 @@ function create(index: number, random: () => number, writer: Writer, upkeep: Upk
     {
       operation: 'create_image',
       fields: generatedFields(index, random),
-      content: { sha256, filename: `${index}.png` },
+      content: { sha256, size_bytes: lease.source_size_bytes, filename: `${index}.png` },
     },
     { operation_id, fingerprint: sha256, deadline: Number.MAX_SAFE_INTEGER },
   );

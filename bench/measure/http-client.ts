@@ -1,6 +1,6 @@
-import { Agent, request } from 'node:http';
+import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 
-export type Answered = { status: number; body: Buffer; ms: number };
+export type Answered = { status: number; headers: IncomingHttpHeaders; body: Buffer; ms: number };
 
 type Asked = {
   method?: string;
@@ -32,7 +32,8 @@ export class HttpClient implements Disposable {
         answer.on('error', reject);
         answer.on('end', () => {
           const ms = performance.now() - started;
-          resolve({ status: answer.statusCode ?? 0, body: Buffer.concat(chunks), ms });
+          const { statusCode: status = 0, headers } = answer;
+          resolve({ status, headers, body: Buffer.concat(chunks), ms });
         });
       });
       sent.on('error', reject);

@@ -8,10 +8,11 @@ import {
   ImagePage,
   ImagePatch,
   Sha256,
+  Slug,
   Timestamp,
 } from './image.ts';
 import { CONTENT_MAX_BYTES, FILENAME_MAX_CHARACTERS, MESSAGE_CONTENT_MAX_BYTES } from './limits.ts';
-import { IMAGE_EVENTS } from './storage.ts';
+import type { StorageEvent } from './storage.ts';
 import { Theme, ThemeFields } from './theme.ts';
 
 /** What travels over the Message Hub: names, and the JSON of every message. docs/message-hub.md */
@@ -212,8 +213,7 @@ export const Response = Type.Union([
 ]);
 export type Response = Static<typeof Response>;
 
-/** `data` of an image.* event. */
-export const EventData = Type.Object({
+const ImageEventData = Type.Object({
   image_id: ImageId,
   version: Type.Integer({ minimum: 1 }),
   theme: Type.String(),
@@ -222,8 +222,19 @@ export const EventData = Type.Object({
   changed: Type.Array(Type.String()),
 });
 
-export type EventType = typeof REQUEST | typeof RESPONSE | (typeof IMAGE_EVENTS)[number];
-export const EVENT_TYPES: readonly EventType[] = [REQUEST, RESPONSE, ...IMAGE_EVENTS];
+/** `data` of each event. */
+export const EVENTS = {
+  'image.created': ImageEventData,
+  'image.updated': ImageEventData,
+  'image.deleted': ImageEventData,
+  'image.restored': ImageEventData,
+  'theme.changed': Type.Object({ name: Slug }),
+} satisfies Record<StorageEvent['event_type'], TSchema>;
+export type EventName = keyof typeof EVENTS;
+export const EVENT_NAMES = Object.keys(EVENTS) as EventName[];
+
+export type EventType = typeof REQUEST | typeof RESPONSE | EventName;
+export const EVENT_TYPES: readonly EventType[] = [REQUEST, RESPONSE, ...EVENT_NAMES];
 
 /** The body of every message. */
 export type Body<T = unknown> = { metadata: Metadata; data: T };

@@ -169,18 +169,11 @@ export interface Storage {
   ping(call: Call): Promise<{ version: string }>;
 }
 
-export const IMAGE_EVENTS = [
-  'image.created',
-  'image.updated',
-  'image.deleted',
-  'image.restored',
-] as const;
-
 /** Says that an image changed; published after the change is durable, at least once. */
 export type ImageEvent = {
   /** Stable across repetitions. */
   message_id: string;
-  event_type: (typeof IMAGE_EVENTS)[number];
+  event_type: 'image.created' | 'image.updated' | 'image.deleted' | 'image.restored';
   data: {
     image_id: string;
     version: number;
@@ -192,8 +185,17 @@ export type ImageEvent = {
   };
 };
 
+/** Says that a theme was described, anew or again; published like an event of an image. */
+export type ThemeEvent = {
+  message_id: string;
+  event_type: 'theme.changed';
+  data: { name: string };
+};
+
+export type StorageEvent = ImageEvent | ThemeEvent;
+
 /** Where changes are heard: in one process the Store itself, across processes the hub. */
-export interface ImageEvents {
+export interface StorageEvents {
   /** Whether changes are heard now; while they are not, what was learnt before may be stale. */
   readonly heard: boolean;
 
@@ -201,5 +203,5 @@ export interface ImageEvents {
    * `missed` is called when events may have been lost: what was learnt before may be stale.
    * Returns the function that ends the subscription.
    */
-  subscribe(listener: (event: ImageEvent) => void, missed?: () => void): () => void;
+  subscribe(listener: (event: StorageEvent) => void, missed?: () => void): () => void;
 }

@@ -9,7 +9,7 @@ import Fastify, {
 } from 'fastify';
 import { ServiceError } from '../contract/errors.ts';
 import { REQUEST_ID_MAX_CHARACTERS } from '../contract/limits.ts';
-import type { ImageEvents, Storage } from '../contract/storage.ts';
+import type { Storage, StorageEvents } from '../contract/storage.ts';
 import { closeInTime } from '../http/close-in-time.ts';
 import { answerSocketError } from '../http/problem.ts';
 import { traceRequests } from '../http/traced-requests.ts';
@@ -47,7 +47,7 @@ declare module 'fastify' {
 export type ImageServiceDependencies = HealthDependencies & {
   config: ImageServiceConfig;
   storage: Storage;
-  events: ImageEvents;
+  events: StorageEvents;
   log: FastifyBaseLogger;
   metrics: Metrics;
 };
@@ -126,7 +126,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
 
   const metadataBytes = config.metadataCacheMb * MiB;
   const images = new ImageCache(storage, events, metadataBytes / 2);
-  const lists = new ListCache(events, metadataBytes / 2);
+  const lists = new ListCache(events, { sizeBytes: metadataBytes / 2 });
   const contents = new ContentCache(storage, config.deliveryCacheMb * MiB);
   measureCaches(metrics, { images, lists, contents });
   showChanges(server, lists);

@@ -1,7 +1,7 @@
 import { Compile } from 'typebox/compile';
 import { toJson } from '../contract/json.ts';
-import { EventData } from '../contract/messages.ts';
-import { IMAGE_EVENTS, type ImageEvent, type ImageEvents } from '../contract/storage.ts';
+import { EVENT_NAMES, EVENTS } from '../contract/messages.ts';
+import type { StorageEvent, StorageEvents } from '../contract/storage.ts';
 import type { Hub, Received, Reception } from '../hub/hub.ts';
 import { bodyOf } from './body.ts';
 import type { Count } from './count.ts';
@@ -13,7 +13,7 @@ const EVENT_TTL_MS = 24 * 60 * 60 * 1000;
 export async function sendEvent(
   hub: Hub,
   sourceId: string,
-  recorded: { event: ImageEvent; created_at: number; operation_id: string | null },
+  recorded: { event: StorageEvent; created_at: number; operation_id: string | null },
 ): Promise<void> {
   const { event, created_at, operation_id } = recorded;
   const { message_id, event_type: type, data } = event;
@@ -28,11 +28,11 @@ export async function sendEvent(
   });
 }
 
-const eventData = Compile(EventData);
+const checks = new Map(EVENT_NAMES.map((name) => [name, Compile(EVENTS[name])]));
 
 /** Changes that other processes announce. */
-export class RemoteEvents implements ImageEvents {
-  readonly #listeners = new Map<(event: ImageEvent) => void, () => void>();
+export class RemoteEvents implements StorageEvents {
+  readonly #listeners = new Map<(event: StorageEvent) => void, () => void>();
   readonly #hub: Hub;
   readonly #count: Count;
   readonly #reception: Reception;
@@ -52,7 +52,7 @@ export class RemoteEvents implements ImageEvents {
     return this.#hub.connected;
   }
 
-  subscribe(listener: (event: ImageEvent) => void, missed: () => void = () => {}): () => void {
+  subscribe(listener: (event: StorageEvent) => void, missed: () => void = () => {}): () => void {
     this.#listeners.set(listener, missed);
     return () => this.#listeners.delete(listener);
   }
@@ -66,12 +66,13 @@ export class RemoteEvents implements ImageEvents {
       metadata?: { event_type?: unknown };
       data?: unknown;
     };
-    const event_type = IMAGE_EVENTS.find((type) => type === metadata?.event_type);
-    if (!event_type || message_id === undefined || !eventData.Check(data)) {
+    const event_type = EVENT_NAMES.find((name) => name === metadata?.event_type);
+    if (!event_type || message_id === undefined || !checks.get(event_type)?.Check(data)) {
       this.#count('malformed', 'other');
       return;
     }
     this.#count('received', event_type);
-    for (const listener of this.#listeners.keys()) listener({ message_id, event_type, data });
+    const event = { message_id, event_type, data } as StorageEvent;
+    for (const listener of this.#listeners.keys()) listener(event);
   }
 }

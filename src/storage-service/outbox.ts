@@ -1,4 +1,4 @@
-import type { ImageEvents } from '../contract/storage.ts';
+import type { StorageEvents } from '../contract/storage.ts';
 import type { Catalog, RecordedEvent } from './catalog/catalog.ts';
 
 /** Sent together: the catalog is asked once for as many. */
@@ -11,7 +11,7 @@ type Log = { warn(data: object, message: string): void };
 type Parts = {
   catalog: Catalog;
   /** Announces changes as they are committed. */
-  changes: ImageEvents;
+  changes: StorageEvents;
   /** Resolves when the event is with the hub; waits while that is away. Called in order. */
   publish(recorded: RecordedEvent, signal: AbortSignal): Promise<void>;
   log: Log;

@@ -22,10 +22,10 @@ import {
   type Content,
   ContentClaim,
   type CreateImage,
-  type ImageEvent,
-  type ImageEvents,
   type Outcome,
   type Storage,
+  type StorageEvent,
+  type StorageEvents,
   type WriteCall,
 } from '../contract/storage.ts';
 import { type Theme, ThemeFields } from '../contract/theme.ts';
@@ -55,9 +55,9 @@ type Parts = {
  * Bytes before rows: a blob is durable before any row names it, and a lease row keeps it until the
  * write that claims it commits. A process that dies leaves at worst a blob that the sweeper removes.
  */
-export class Store implements Storage, ImageEvents {
+export class Store implements Storage, StorageEvents {
   readonly #parts: Parts;
-  readonly #listeners = new Set<(event: ImageEvent) => void>();
+  readonly #listeners = new Set<(event: StorageEvent) => void>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -192,7 +192,7 @@ export class Store implements Storage, ImageEvents {
     return true;
   }
 
-  subscribe(listener: (event: ImageEvent) => void): () => void {
+  subscribe(listener: (event: StorageEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -225,9 +225,9 @@ export class Store implements Storage, ImageEvents {
   /** Checks what a write says of its bytes, and accepts those it brings along. */
   async #claim(content: ContentClaim, call: WriteCall): Promise<Claim> {
     const filename = safeFilename(content.filename);
-    const { sha256, data } = check(ContentClaim, { ...content, filename });
+    const { sha256, size_bytes, data } = check(ContentClaim, { ...content, filename });
     if (data) await this.acceptContent(once(data), { filename, sha256 }, call);
-    return { sha256, filename };
+    return { sha256, size_bytes, filename };
   }
 
   /**

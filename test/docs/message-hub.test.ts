@@ -16,7 +16,7 @@ import {
 } from '../../src/contract/limits.ts';
 import {
   EVENT_TYPES,
-  EventData,
+  EVENTS,
   type EventType,
   OPERATIONS,
   type OperationName,
@@ -94,7 +94,7 @@ describe('the page', () => {
     assert.deepEqual(told('Fields of an image'), fieldsOf(ImageFields).sort());
     assert.deepEqual(told('Filters of list_images'), fieldsOf(ImageFilter).sort());
     assert.deepEqual(told('Fields of a theme'), ['name', ...fieldsOf(ThemeFields)].sort());
-    assert.deepEqual(told('Events'), fieldsOf(EventData).sort());
+    assert.deepEqual(told('Events'), fieldsOf(EVENTS['image.updated']).sort());
   });
 
   test('names every error code', () => {
@@ -120,14 +120,14 @@ describe('the page', () => {
     const blocks = [...PAGE.matchAll(/^```json\n(.*?)^```/gms)].map(([, text]) =>
       JSON.parse(text!),
     );
-    const [request, success, failure, event] = blocks;
-    assert.equal(blocks.length, 4);
+    const [request, success, failure, ...events] = blocks;
+    assert.equal(blocks.length, 5);
     const operation = request.data.operation as OperationName;
     check.body(operation, request);
     check.body(`${operation}.success`, success);
     assert.equal(success.data.operation_id, request.data.operation_id);
     check.body('failure', failure);
-    check.body(event.metadata.event_type, event);
+    for (const event of events) check.body(event.metadata.event_type, event);
   });
 });
 

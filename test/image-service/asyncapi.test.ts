@@ -5,8 +5,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { Ajv } from 'ajv';
 import ajvFormats from 'ajv-formats';
-import { OPERATION_NAMES } from '../../src/contract/messages.ts';
-import { IMAGE_EVENTS } from '../../src/contract/storage.ts';
+import { EVENT_NAMES, OPERATION_NAMES } from '../../src/contract/messages.ts';
 import { asyncapiDocument } from '../../src/image-service/routes/asyncapi.ts';
 import { checkedApi, create, png } from '../services/api.ts';
 import { eventually } from '../services/data-folder.ts';
@@ -47,7 +46,7 @@ test('every reference in it leads somewhere, and no schema has a name of its own
 
 test('it holds every operation and event', () => {
   const { operations } = asyncapiDocument('1') as { operations: object };
-  const expected = [...OPERATION_NAMES, 'answer_all', ...IMAGE_EVENTS, 'dead_letter'];
+  const expected = [...OPERATION_NAMES, 'answer_all', ...EVENT_NAMES, 'dead_letter'];
   assert.deepEqual(Object.keys(operations), expected);
 });
 
@@ -104,8 +103,8 @@ await withBroker((broker) => {
     // What the Image Service itself asks, and the content of which only the hash is in the message.
     const uploaded = await create(await checkedApi(images.url), {}, large);
     await succeeds('get_content', { image_id: uploaded.id });
-    const events = () => client.heard.filter(({ key }) => key.startsWith('image.'));
-    await eventually(() => assert.equal(events().length, 6));
+    const events = () => client.heard.filter(({ key }) => isEvent(key));
+    await eventually(() => assert.equal(events().length, 7));
     for (const message of client.heard) check.message(nameOf(message), message);
     const names = new Set(client.heard.map(nameOf));
     assert.deepEqual([...names].sort(), [...everyName()].sort());
@@ -139,15 +138,16 @@ test('a message that differs from it is found', () => {
 
 function everyName(): string[] {
   const answers = OPERATION_NAMES.map((name) => `${name}.success`);
-  return [...OPERATION_NAMES, ...answers, 'failure', ...IMAGE_EVENTS];
+  return [...OPERATION_NAMES, ...answers, 'failure', ...EVENT_NAMES];
 }
 
+const isEvent = (key: string) => EVENT_NAMES.some((name) => name === key);
 const asked = new Map<string, string>();
 
 /** As the document calls it. Requests are heard before their answers. */
 function nameOf({ key, body, properties }: Heard): string {
   const { operation, status } = body.data as { operation: string; status?: string };
-  if (key.startsWith('image.')) return key;
+  if (isEvent(key)) return key;
   if (key === 'storage.request') {
     asked.set(properties.messageId!, operation);
     return operation;

@@ -70,6 +70,17 @@ await withBroker((broker) => {
         assert.deepEqual(await versions(url), [2, 2]);
       }, 1_000);
     }
+    const named = async (url: string) => {
+      const list = (await (await fetch(`${url}${IMAGES}?theme=by_other_name`)).json()) as ImagePage;
+      return list.items.length;
+    };
+    for (const { url } of all) assert.equal(await named(url), 0);
+    const theme = JSON.stringify({ synonyms: ['by_other_name'] });
+    const put = { method: 'PUT', body: theme, headers: { 'content-type': 'application/json' } };
+    await fetch(`${one.url}/api/v2/themes/${image.theme}`, put);
+    for (const { url } of all) {
+      await eventually(async () => assert.equal(await named(url), 1), 1_000);
+    }
   });
 
   test('two uploads at once with one Idempotency-Key, by two services, are one image', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { allInOneSettings } from '../../bin/all-in-one.ts';
 import { openEmbeddedStore } from '../../bin/embedded-store.ts';
-import type { ImageEvents, Storage } from '../../src/contract/storage.ts';
+import type { Storage, StorageEvents } from '../../src/contract/storage.ts';
 import type { DependencyHealth } from '../../src/image-service/routes/health.ts';
 import { buildServer } from '../../src/image-service/server.ts';
 import { readSettings } from '../../src/settings.ts';
@@ -15,7 +15,7 @@ export type EdgeOptions = {
   /** Puts something between the HTTP edge and the Store, such as a delay or a fault. */
   around?: (store: Storage) => Partial<Storage>;
   /** Instead of the Store's. */
-  events?: ImageEvents;
+  events?: StorageEvents;
   messageHub?: () => Promise<DependencyHealth>;
 };
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openEmbeddedStore } from '../../bin/embedded-store.ts';
-import type { ImageEvents } from '../../src/contract/storage.ts';
+import type { StorageEvents } from '../../src/contract/storage.ts';
 import type { Hub } from '../../src/hub/hub.ts';
 import { ContentClient } from '../../src/remote-storage/content-client.ts';
 import { buildContentServer } from '../../src/remote-storage/content-server.ts';
@@ -19,7 +19,7 @@ import { createLog } from '../../src/telemetry/log.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 
 type Joined = AsyncDisposable & {
-  storage: RemoteStorage & ImageEvents;
+  storage: RemoteStorage & StorageEvents;
   /** Of the content endpoint. */
   url: string;
   /** What was counted, `what eventType`. */
@@ -68,7 +68,7 @@ export async function joinStorage(hubOf: (appId: string) => Hub, token: string |
   const events = new RemoteEvents(front, count);
   await Promise.all([behind, front].map((hub) => hub.connect(AbortSignal.timeout(10_000))));
   const remote = new RemoteStorage(requester, contents);
-  const subscribe: ImageEvents['subscribe'] = (...listeners) => events.subscribe(...listeners);
+  const subscribe: StorageEvents['subscribe'] = (...listeners) => events.subscribe(...listeners);
   const opened = closing.move();
   return {
     storage: Object.assign(remote, { subscribe, heard: true }),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openEmbeddedStore } from '../../bin/embedded-store.ts';
+import type { ImageEvent } from '../../src/contract/storage.ts';
 import { readSettings } from '../../src/settings.ts';
 import type { RecordedEvent } from '../../src/storage-service/catalog/catalog.ts';
 import { storageServiceSettings } from '../../src/storage-service/config.ts';
@@ -31,8 +32,10 @@ async function opened(dataDir: string) {
     );
     return value.id;
   };
-  const outbox = (publish: (recorded: RecordedEvent) => Promise<void>) =>
-    new Outbox({ catalog, changes: store, publish, log });
+  const outbox = (publish: (event: ImageEvent) => Promise<void>) => {
+    const ofImage = ({ event }: RecordedEvent) => publish(event as ImageEvent);
+    return new Outbox({ catalog, changes: store, publish: ofImage, log });
+  };
   return { store, catalog, create, outbox, close };
 }
 
@@ -40,7 +43,7 @@ test('events are published after their changes, in order, and once when all goes
   const { store, create, outbox, close } = await opened(await temporaryFolder(t));
   t.after(close);
   const published: string[] = [];
-  const running = outbox(async ({ event }) => {
+  const running = outbox(async (event) => {
     published.push(`${event.data.image_id} ${event.event_type} ${event.data.version}`);
   });
   running.start();
@@ -62,7 +65,7 @@ test('what was not published when the service died is published by the next one'
   t.after(second.close);
   const published: string[] = [];
   let down = true;
-  const running = second.outbox(async ({ event }) => {
+  const running = second.outbox(async (event) => {
     if (down && event.data.image_id === two) throw new Error('the hub is away');
     published.push(event.data.image_id);
   });

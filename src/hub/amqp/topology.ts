@@ -69,5 +69,7 @@ export async function declareEvents(channel: Channel, queue: string): Promise<vo
   await declareExchange(channel);
   const limit = { 'x-max-length': EVENTS_MAX };
   await channel.queueDeclare({ queue, exclusive: true, autoDelete: true, arguments: limit });
-  await channel.queueBind({ exchange: EXCHANGE, queue, routingKey: 'image.*' });
+  for (const routingKey of ['image.*', 'theme.*']) {
+    await channel.queueBind({ exchange: EXCHANGE, queue, routingKey });
+  }
 }

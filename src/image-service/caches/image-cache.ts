@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { ImageEvents, Storage } from '../../contract/storage.ts';
+import type { Storage, StorageEvents } from '../../contract/storage.ts';
 import { askAlone } from '../request/call.ts';
 import { type Representation, represent } from './representation.ts';
 
@@ -21,7 +21,7 @@ const IMAGE_KEPT_MS = 10_000;
  */
 export class ImageCache {
   readonly #storage: Storage;
-  readonly #events: ImageEvents;
+  readonly #events: StorageEvents;
   readonly #images: LRUCache<string, Representation> | undefined;
   readonly #versions = new LRUCache<string, number>({ max: VERSIONS_MAX });
   readonly #reading = new Map<string, Promise<Representation>>();
@@ -30,7 +30,7 @@ export class ImageCache {
   /** Ends listening. */
   readonly close: () => void;
 
-  constructor(storage: Storage, events: ImageEvents, sizeBytes: number) {
+  constructor(storage: Storage, events: StorageEvents, sizeBytes: number) {
     this.#storage = storage;
     this.#events = events;
     if (sizeBytes > 0) {
@@ -41,7 +41,7 @@ export class ImageCache {
       });
     }
     this.close = events.subscribe(
-      ({ data }) => this.changed(data.image_id, data.version),
+      ({ data }) => 'image_id' in data && this.changed(data.image_id, data.version),
       () => this.#forgetAll(),
     );
   }

@@ -1,19 +1,25 @@
 import { LRUCache } from 'lru-cache';
 import type { ImagePage } from '../../contract/image.ts';
 import type { Json } from '../../contract/json.ts';
-import type { ImageEvents } from '../../contract/storage.ts';
+import type { StorageEvents } from '../../contract/storage.ts';
 
-/** From when it was asked for: how stale a page can be where an event was lost or comes late. */
-const PAGE_KEPT_MS = 1_000;
+/** From when it was asked for: how stale a page can be where an event was lost. */
+const PAGE_KEPT_MS = 10_000;
 /** What keeping a page costs beside its bytes. */
 const ENTRY_BYTES = 512;
 
+type ListCacheOptions = {
+  /** With 0 nothing is kept. */
+  sizeBytes: number;
+  keptMs?: number;
+};
+
 /**
- * Pages of lists by the query that asked for them. Any change of an image may be one of any list, so
- * each takes them all away; a page that was asked for before a change is not kept after it.
+ * Pages of lists by the query that asked for them. Any change of an image or a theme may be one of any
+ * list, so each takes them all away; a page that was asked for before a change is not kept after it.
  */
 export class ListCache {
-  readonly #events: ImageEvents;
+  readonly #events: StorageEvents;
   readonly #pages: LRUCache<string, Buffer> | undefined;
   readonly #tidying: NodeJS.Timeout | undefined;
   readonly #endEvents: () => void;
@@ -21,15 +27,15 @@ export class ListCache {
   #hits = 0;
   #misses = 0;
 
-  constructor(events: ImageEvents, sizeBytes: number) {
+  constructor(events: StorageEvents, { sizeBytes, keptMs = PAGE_KEPT_MS }: ListCacheOptions) {
     this.#events = events;
     if (sizeBytes > 0) {
       this.#pages = new LRUCache({
         maxSize: sizeBytes,
         sizeCalculation: (page, query) => page.length + query.length + ENTRY_BYTES,
-        ttl: PAGE_KEPT_MS,
+        ttl: keptMs,
       });
-      this.#tidying = setInterval(() => this.#pages?.purgeStale(), PAGE_KEPT_MS).unref();
+      this.#tidying = setInterval(() => this.#pages?.purgeStale(), keptMs).unref();
     }
     const changed = () => this.changed();
     this.#endEvents = events.subscribe(changed, changed);

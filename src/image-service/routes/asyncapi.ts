@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import {
   DEAD_LETTER_QUEUE,
+  EVENT_NAMES,
   EVENT_VERSION,
-  EventData,
+  EVENTS,
   EXCHANGE,
   Metadata,
   OPERATION_NAMES,
@@ -13,7 +14,6 @@ import {
   RESPONSE,
   Response,
 } from '../../contract/messages.ts';
-import { IMAGE_EVENTS } from '../../contract/storage.ts';
 import { JSON_TYPE } from './answers.ts';
 
 /** The AsyncAPI 3 document: all that the Storage Service takes, answers and tells over the hub. */
@@ -77,7 +77,7 @@ export function asyncapiDocument(version: string): Json {
     messages[name] = request(name, of(OPERATIONS[name].data));
     messages[`${name}.success`] = success(name, of(OPERATIONS[name].answer));
   }
-  for (const type of IMAGE_EVENTS) messages[type] = event(type, of(EventData));
+  for (const type of EVENT_NAMES) messages[type] = event(type, of(EVENTS[type]));
   const answers = Object.keys(messages).filter((name) => /success$|^failure$/.test(name));
   return {
     asyncapi: '3.0.0',
@@ -106,7 +106,7 @@ export function asyncapiDocument(version: string): Json {
         bindings: routed(),
       },
       ...Object.fromEntries(
-        IMAGE_EVENTS.map((type) => [
+        EVENT_NAMES.map((type) => [
           type,
           { address: type, messages: refs([type]), bindings: routed() },
         ]),
@@ -128,7 +128,7 @@ export function asyncapiDocument(version: string): Json {
         bindings: published(),
       },
       ...Object.fromEntries(
-        IMAGE_EVENTS.map((type) => [
+        EVENT_NAMES.map((type) => [
           type,
           { action: 'send', channel: ref(`channels/${type}`), bindings: published() },
         ]),

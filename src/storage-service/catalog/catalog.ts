@@ -6,7 +6,7 @@ import type {
   ImagePatch,
 } from '../../contract/image.ts';
 import type { Json } from '../../contract/json.ts';
-import type { Call, ImageEvent } from '../../contract/storage.ts';
+import type { Call, StorageEvent } from '../../contract/storage.ts';
 import type { Theme, ThemeFields } from '../../contract/theme.ts';
 import type { ImageFacts } from '../../media/inspector.ts';
 
@@ -39,8 +39,8 @@ export type ImageCommand =
 export type ThemeCommand = { operation: 'put_theme'; name: string; fields: ThemeFields };
 export type Command = ImageCommand | ThemeCommand;
 
-/** `sha256` is of the bytes as they were sent. */
-export type Claim = { sha256: string; filename: string | null };
+/** Hash and size are of the bytes as they were sent, or as they are kept. */
+export type Claim = { sha256: string; size_bytes: number; filename: string | null };
 
 export type Operation = {
   operation_id: string;
@@ -55,13 +55,13 @@ export type Written = {
   answer: unknown;
   replayed: boolean;
   /** What to publish; absent when nothing changed or the answer is an old one. */
-  event?: ImageEvent;
+  event?: StorageEvent;
 };
 
 /** `place` rises with each event; `created_at` is in milliseconds since the epoch. */
 export type RecordedEvent = {
   place: number;
-  event: ImageEvent;
+  event: StorageEvent;
   created_at: number;
   /** Of the change; null of one made by an older release. */
   operation_id: string | null;

@@ -11,7 +11,9 @@ export class Observer {
 
   constructor(world: World, broker: MemoryBroker) {
     this.#world = world;
-    new RemoteEvents(broker.hub('observer'), () => {}).subscribe((event) => this.#hear(event));
+    new RemoteEvents(broker.hub('observer'), () => {}).subscribe((event) => {
+      if (event.event_type !== 'theme.changed') this.#hear(event);
+    });
   }
 
   #hear(event: ImageEvent): void {

@@ -35,7 +35,7 @@ export class Edge {
     events.subscribe(
       ({ data }) => {
         storage.changed();
-        this.learn(data.image_id, data.version);
+        if ('image_id' in data) this.learn(data.image_id, data.version);
       },
       () => storage.changed(),
     );

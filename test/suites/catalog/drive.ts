@@ -4,6 +4,9 @@ import { fromJson } from '../../../src/contract/json.ts';
 import type { Call } from '../../../src/contract/storage.ts';
 import type { Blob, Catalog, Command } from '../../../src/storage-service/catalog/catalog.ts';
 
+/** Of the bytes of every lease, as they were sent. */
+export const LEASED_BYTES = 1_000;
+
 /** What the suites ask of a catalog again and again. `opened` gives the catalog under test. */
 export function drive(opened: () => Catalog) {
   const write = (command: Command, operation_id: string = randomUUID(), fingerprint = 'f') =>
@@ -25,7 +28,7 @@ export function drive(opened: () => Catalog) {
     const command: Command = {
       operation: 'create_image',
       fields: fieldsOf(fields),
-      content: { sha256, filename: 'a.png' },
+      content: { sha256, size_bytes: LEASED_BYTES, filename: 'a.png' },
     };
     return (await write(command, operation_id)).answer as Image;
   };
@@ -64,7 +67,7 @@ export function hashOf(text: string): string {
 export function blobOf(text: string, facts: Partial<Blob>): Blob {
   return {
     sha256: hashOf(text),
-    size_bytes: 1_000,
+    size_bytes: LEASED_BYTES,
     media_type: 'image/png',
     width: 64,
     height: 64,
@@ -77,7 +80,13 @@ export function blobOf(text: string, facts: Partial<Blob>): Blob {
 
 export function leaseOf(operation_id: string, sha256: string) {
   const expires_at = Date.now() + 60_000;
-  return { operation_id, sha256, source_sha256: sha256, source_size_bytes: 1_000, expires_at };
+  return {
+    operation_id,
+    sha256,
+    source_sha256: sha256,
+    source_size_bytes: LEASED_BYTES,
+    expires_at,
+  };
 }
 
 export function fieldsOf(fields: Partial<ImageFields>): ImageFields {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import type { Blob, Catalog, Command } from '../../../src/storage-service/catalog/catalog.ts';
-import { blobOf, call, drive, fieldsOf, leaseOf } from './drive.ts';
+import { blobOf, call, drive, fieldsOf, LEASED_BYTES, leaseOf } from './drive.ts';
 
 /** What keeps blobs, and what becomes of what is kept no longer. */
 export function catalogUpkeep(opened: () => Catalog): void {
@@ -36,7 +36,7 @@ export function catalogUpkeep(opened: () => Catalog): void {
       operation: 'replace_content',
       image_id: randomUUID(),
       if_sha256: null,
-      content: { sha256, filename: null },
+      content: { sha256, size_bytes: LEASED_BYTES, filename: null },
     };
     await assert.rejects(write(command, operation_id), { code: 'image_not_found' });
     assert.equal(await released(), true);
@@ -59,8 +59,9 @@ export function catalogUpkeep(opened: () => Catalog): void {
       blobOf(name, {}),
     ) as [Blob, Blob, Blob];
     const deadline = Date.now() + 10_000;
+    const size_bytes = 400 * 2 ** 20;
     const add = (blob: Blob, expires_at = deadline) => {
-      const lease = { ...leaseOf(randomUUID(), blob.sha256), source_size_bytes: 400 * 2 ** 20 };
+      const lease = { ...leaseOf(randomUUID(), blob.sha256), source_size_bytes: size_bytes };
       return opened()
         .addLease({ ...lease, expires_at }, blob, deadline)
         .then(() => lease.operation_id);
@@ -71,7 +72,7 @@ export function catalogUpkeep(opened: () => Catalog): void {
     await opened().forgetBlob(released.sha256, Date.now());
     await add(last);
     await assert.rejects(add(released), { code: 'storage_full' });
-    const content = { sha256: claimed.sha256, filename: null };
+    const content = { sha256: claimed.sha256, size_bytes, filename: null };
     await write({ operation: 'create_image', fields: fieldsOf({}), content }, operation_id);
     await add(released);
     await opened().expireUploadLeases();

@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Image } from '../../../src/contract/image.ts';
+import type { ImageEvent } from '../../../src/contract/storage.ts';
 import type { Catalog, Command, Written } from '../../../src/storage-service/catalog/catalog.ts';
-import { call, drive, fieldsOf, hashOf } from './drive.ts';
+import { call, drive, fieldsOf, hashOf, LEASED_BYTES } from './drive.ts';
 
 /** Commands, each executed once. */
 export function catalogWrites(opened: () => Catalog): void {
@@ -33,7 +34,7 @@ export function catalogWrites(opened: () => Catalog): void {
     const command: Command = {
       operation: 'create_image',
       fields: fieldsOf({ name: 'unleased' }),
-      content: { sha256, filename: null },
+      content: { sha256, size_bytes: LEASED_BYTES, filename: null },
     };
     await assert.rejects(write(command, operation_id), { code: 'content_missing' });
     await lease(operation_id, 'never');
@@ -45,7 +46,7 @@ export function catalogWrites(opened: () => Catalog): void {
     const operation_id = randomUUID();
     const { sha256 } = await lease(operation_id);
     const fields = fieldsOf({ name: 'once', tags: ['repeated'] });
-    const content = { sha256, filename: null };
+    const content = { sha256, size_bytes: LEASED_BYTES, filename: null };
     const command: Command = { operation: 'create_image', fields, content };
     const first = await write(command, operation_id);
     const second = await write(command, operation_id);
@@ -60,7 +61,7 @@ export function catalogWrites(opened: () => Catalog): void {
     const operation_id = randomUUID();
     const { sha256 } = await lease(operation_id);
     const fields = fieldsOf({ name: 'raced', tags: ['raced'] });
-    const content = { sha256, filename: null };
+    const content = { sha256, size_bytes: LEASED_BYTES, filename: null };
     const command: Command = { operation: 'create_image', fields, content };
     const outcomes = await Promise.all([
       write(command, operation_id),
@@ -132,7 +133,8 @@ export function catalogWrites(opened: () => Catalog): void {
     assert.equal(image.description, null);
     assert.deepEqual(image.tags, ['c']);
     assert.deepEqual(image.attributes, { keep: 1, change: [4], add: 'x' });
-    assert.deepEqual(event?.data.changed.sort(), ['attributes', 'description', 'tags']);
+    const { changed } = event!.data as ImageEvent['data'];
+    assert.deepEqual(changed.sort(), ['attributes', 'description', 'tags']);
   });
 
   test('lists and searches follow a change at once', async () => {
@@ -174,7 +176,7 @@ export function catalogWrites(opened: () => Catalog): void {
         operation: 'replace_content',
         image_id: old.id,
         if_sha256: old.content.sha256,
-        content: { sha256: blob.sha256, filename: 'b.png' },
+        content: { sha256: blob.sha256, size_bytes: LEASED_BYTES, filename: 'b.png' },
       },
       operation_id,
     );
@@ -203,7 +205,7 @@ export function catalogWrites(opened: () => Catalog): void {
       const command: Command = {
         operation: 'create_image',
         fields,
-        content: { sha256, filename: null },
+        content: { sha256, size_bytes: LEASED_BYTES, filename: null },
       };
       return { command, operation_id, fingerprint: index === 7 ? broken : 'f' };
     });
@@ -223,15 +225,18 @@ export function catalogWrites(opened: () => Catalog): void {
     const operation_id = randomUUID();
     const { sha256 } = await lease(operation_id);
     const fields = fieldsOf({ theme: 'noir_detective' });
-    const content = { sha256, filename: null };
+    const content = { sha256, size_bytes: LEASED_BYTES, filename: null };
     const { event, answer }: Written = await write(
       { operation: 'create_image', fields, content },
       operation_id,
     );
+    const { id } = answer as Image;
+    const data = { image_id: id, version: 1, theme: 'noir_detective', type: 'portrait', sha256 };
     assert.equal(event?.event_type, 'image.created');
-    assert.equal(event?.data.image_id, (answer as Image).id);
-    assert.equal(event?.data.sha256, sha256);
-    assert.equal(event?.data.theme, 'noir_detective');
+    assert.deepEqual(event?.data, { ...data, changed: [] });
+    const described = await write({ operation: 'put_theme', name: 'noir_detective', fields: {} });
+    assert.equal(described.event?.event_type, 'theme.changed');
+    assert.deepEqual(described.event?.data, { name: 'noir_detective' });
   });
 
   test('a call ends at its deadline', async () => {

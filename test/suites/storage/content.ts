@@ -45,6 +45,23 @@ export function storageContent(opened: () => Storage): void {
     await assert.rejects(opened().getContent(sha256, null, writeCall()), { code: 'not_found' });
   });
 
+  test('a claim that lies about the size of bytes sent before is refused, and leaves nothing', async () => {
+    const write = writeCall();
+    const claim = await accept(await png(), write);
+    const lie = { ...claim, size_bytes: claim.size_bytes + 1 };
+    await assert.rejects(opened().createImage(fieldsOf({}), lie, write), {
+      code: 'invalid_request',
+      errors: [
+        {
+          field: 'content.size_bytes',
+          message: `is ${lie.size_bytes}, and the content of this hash has ${claim.size_bytes} bytes`,
+        },
+      ],
+    });
+    const kept = opened().getContent(claim.sha256, null, writeCall());
+    await assert.rejects(kept, { code: 'not_found' });
+  });
+
   test('a claim of bytes that were sent under another operation is content_missing', async () => {
     const claim = await accept(await png(), writeCall());
     const created = opened().createImage(fieldsOf({}), claim, writeCall());

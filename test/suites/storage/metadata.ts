@@ -6,15 +6,15 @@ import { fromJson } from '../../../src/contract/json.ts';
 import type {
   CreateImage,
   ImageEvent,
-  ImageEvents,
   Storage,
+  StorageEvents,
 } from '../../../src/contract/storage.ts';
 
 import { eventually } from '../../services/data-folder.ts';
 import { drive, fieldsOf, png, writeCall } from './drive.ts';
 
 /** What is said of images and themes. */
-export function storageMetadata(opened: () => Storage & ImageEvents): void {
+export function storageMetadata(opened: () => Storage & StorageEvents): void {
   const { accept, create, bytesOf } = drive(opened);
 
   test('fields are checked at this door too', async () => {
@@ -130,13 +130,19 @@ export function storageMetadata(opened: () => Storage & ImageEvents): void {
 
   test('every change is heard, in order, with its version', async () => {
     const heard: ImageEvent[] = [];
-    const end = opened().subscribe((event) => heard.push(event));
+    const themes: string[] = [];
+    const end = opened().subscribe((event) => {
+      if (event.event_type === 'theme.changed') themes.push(event.data.name);
+      else heard.push(event);
+    });
     const { id } = await create();
     await opened().updateImage({ image_id: id, patch: { name: 'New' } }, writeCall());
     await opened().deleteImage({ image_id: id }, writeCall());
     await opened().restoreImage({ image_id: id }, writeCall());
+    await opened().putTheme('heard_of', {}, writeCall());
     const mine = () => heard.filter(({ data }) => data.image_id === id);
     await eventually(() => assert.equal(mine().length, 4));
+    await eventually(() => assert.ok(themes.includes('heard_of')));
     end();
     await opened().deleteImage({ image_id: id }, writeCall());
     assert.deepEqual(

@@ -1,11 +1,16 @@
 import { randomFillSync, randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { v7 as uuidv7 } from 'uuid';
-import { type ErrorCode, type ErrorData, ServiceError } from '../../../../contract/errors.ts';
+import {
+  type ErrorCode,
+  type ErrorData,
+  invalid,
+  ServiceError,
+} from '../../../../contract/errors.ts';
 import type { Image } from '../../../../contract/image.ts';
 import { ANSWER_KEPT_MS } from '../../../../contract/limits.ts';
 import { displayName } from '../../../../contract/seed-themes.ts';
-import type { ImageEvent } from '../../../../contract/storage.ts';
+import type { ImageEvent, StorageEvent } from '../../../../contract/storage.ts';
 import type { Claim, Command, ImageCommand, Operation, Written } from '../../catalog.ts';
 import {
   type Change,
@@ -95,8 +100,15 @@ export class Writer {
   #carryOut(command: Command, operationId: string): Written {
     const now = new Date(this.#now());
     if (command.operation === 'put_theme') {
-      const answer = putTheme(this.#db, command.name, command.fields);
-      return { answer, replayed: false };
+      const { name, fields } = command;
+      const answer = putTheme(this.#db, name, fields);
+      const event = {
+        message_id: randomUUID(),
+        event_type: 'theme.changed',
+        data: { name },
+      } as const;
+      this.#recordEvent(event, now.getTime(), operationId);
+      return { answer, replayed: false, event };
     }
     const row = 'image_id' in command ? this.#imageRow(command.image_id) : undefined;
     const current = row && toImage(row);
@@ -113,8 +125,10 @@ export class Writer {
         this.#statements.run('delete from leases where operation_id = ?', operationId);
     }
     const answer = command.operation === 'delete_image' ? {} : (change?.image ?? current);
-    const event = change && this.#recordEvent(change, now.getTime(), operationId);
-    return { answer, replayed: false, ...(event && { event }) };
+    if (!change) return { answer, replayed: false };
+    const event = eventOf(change);
+    this.#recordEvent(event, now.getTime(), operationId);
+    return { answer, replayed: false, event };
   }
 
   #decide(
@@ -148,7 +162,7 @@ export class Writer {
 
   #lease(operationId: string): Row | undefined {
     return this.#statements.get(
-      `select ${BLOB_COLUMNS}, l.blob, l.source_sha256
+      `select ${BLOB_COLUMNS}, l.blob, l.source_sha256, l.source_size_bytes
        from leases l join blobs b on b.id = l.blob where l.operation_id = ?`,
       operationId,
     );
@@ -182,21 +196,16 @@ export class Writer {
     this.#statements.run(sql, ...Object.values(row), seq);
   }
 
-  #recordEvent(change: Change, now: number, operationId: string): ImageEvent {
-    const { image, event_type, changed } = change;
-    const { id: image_id, version, theme, type } = image;
-    const data = { image_id, version, theme, type, sha256: image.content.sha256, changed };
-    const event: ImageEvent = { message_id: randomUUID(), event_type, data };
+  #recordEvent(event: StorageEvent, now: number, operationId: string): void {
     this.#statements.run(
       `insert into events (message_id, event_type, data, created_at, operation_id)
        values (?, ?, ?, ?, ?)`,
       event.message_id,
-      event_type,
-      JSON.stringify(data),
+      event.event_type,
+      JSON.stringify(event.data),
       now,
       operationId,
     );
-    return event;
   }
 
   #keep(operation: Operation, answer: Answer): void {
@@ -254,6 +263,12 @@ function imageId(time: Date): string {
   return uuidv7({ msecs: time.getTime(), random });
 }
 
+function eventOf({ image, event_type, changed }: Change): ImageEvent {
+  const { id: image_id, version, theme, type } = image;
+  const data = { image_id, version, theme, type, sha256: image.content.sha256, changed };
+  return { message_id: randomUUID(), event_type, data };
+}
+
 export function operationIdReused(): ServiceError {
   const message = 'This operation id was used for another request; take a new one.';
   return new ServiceError('operation_id_reused', message);
@@ -266,9 +281,15 @@ function repeated(answer: Answer): Written | ServiceError {
 
 /** The content that an operation leased. */
 function claimed(claim: Claim, lease: Row | undefined): KeptContent {
-  if (!lease || (lease.source_sha256 !== claim.sha256 && lease.sha256 !== claim.sha256)) {
+  const asSent = lease?.source_sha256 === claim.sha256;
+  if (!lease || (!asSent && lease.sha256 !== claim.sha256)) {
     const message = 'The bytes of the image are not here any more; send the whole request again.';
     throw new ServiceError('content_missing', message);
+  }
+  const size = asSent ? lease.source_size_bytes : lease.size_bytes;
+  if (size !== claim.size_bytes) {
+    const message = `is ${claim.size_bytes}, and the content of this hash has ${size} bytes`;
+    throw invalid([{ field: 'content.size_bytes', message }]);
   }
   const source_sha256 = lease.source_sha256 as string;
   return { ...toBlob(lease), source_sha256, filename: claim.filename } as KeptContent;
