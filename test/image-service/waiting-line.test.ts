@@ -24,7 +24,7 @@ describe('a line of those that wait', () => {
   test('keeps to it through a burst, though some wait for long', () => {
     const line = lineOf(1, 2, 3, 4);
     assert.deepEqual(
-      [200, 300, 400, 499].map((now) => line.next(now)),
+      [100, 200, 300, 399].map((now) => line.next(now)),
       [1, 2, 3, 4],
     );
   });
@@ -32,26 +32,26 @@ describe('a line of those that wait', () => {
   test('that stands has the newest next, while that one can be prompt', () => {
     const line = lineOf(1, 2, 3);
     assert.equal(line.next(200), 1);
-    line.add(450, 450);
-    line.add(460, 460);
-    assert.deepEqual([line.next(500), line.next(501), line.next(502)], [460, 450, undefined]);
-    assert.equal(line.size, 2);
+    for (const time of [480, 495, 498]) line.add(time, time);
+    assert.deepEqual([line.next(500), line.next(501), line.next(502)], [498, 495, undefined]);
+    assert.equal(line.size, 3);
   });
 
-  test('stands no more when those that waited for long are gone', () => {
+  test('stands for a second more when those that waited for long are gone', () => {
     const line = lineOf(1, 2);
     assert.deepEqual([line.next(200), line.next(500)], [1, undefined]);
     line.delete(2);
-    for (const time of [510, 520]) line.add(time, time);
-    assert.deepEqual([line.next(530), line.next(530)], [510, 520]);
+    for (const time of [1_410, 1_420]) line.add(time, time);
+    assert.equal(line.next(1_425), 1_420);
+    for (const time of [1_510, 1_520]) line.add(time, time);
+    assert.deepEqual([line.next(1_525), line.next(1_525)], [1_410, 1_510]);
   });
 
   test('takes one that is late for another for a new burst', () => {
     const line = lineOf(1, 2);
     assert.equal(line.next(200), 1);
     assert.equal(line.next(210), 2);
-    assert.equal(line.next(220), undefined);
     for (const time of [600, 610]) line.add(time, time);
-    assert.deepEqual([line.next(750), line.next(760)], [600, 610]);
+    assert.deepEqual([line.next(640), line.next(750)], [600, 610]);
   });
 });
