@@ -43,12 +43,9 @@ await withPodman((podman) => {
     assert.match(status, /^CapEff:\t0+$/m);
     // Node itself, as scripts/node starts it: it gets the signals.
     const command = (await first.exec('cat', '/proc/1/cmdline')).split('\0');
-    assert.deepEqual(command.slice(0, 4), [
-      'node',
-      '--v8-pool-size=1',
-      '--max-semi-space-size=2',
-      'bin/all-in-one.ts',
-    ]);
+    assert.equal(command[0], 'node');
+    assert.ok(command.includes('--max-semi-space-size=2'));
+    assert.ok(command.includes('bin/all-in-one.ts'));
 
     assert.equal(await first.stop(), 0);
     await first.remove();
