@@ -4,7 +4,7 @@ import { ServiceError } from '../../contract/errors.ts';
 import { WaitingLine } from './waiting-line.ts';
 
 /** More keep nobody busier: two threads read the catalog, and over the hub three are on their way. */
-const ANSWERS_MAX = 12;
+export const ANSWERS_MAX = 12;
 /** While the process itself is late, whatever the storage could do. */
 const ANSWERS_MAX_LATE = 8;
 /** Of the event loop, on average of a look: half of what a list is promised in. */

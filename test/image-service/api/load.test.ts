@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { toJson } from '../../../src/contract/json.ts';
+import { ANSWERS_MAX } from '../../../src/image-service/request/admission.ts';
 import { problem } from '../../services/api.ts';
 import { eventually } from '../../services/data-folder.ts';
 import { startEdge } from '../../services/edge.ts';
@@ -50,15 +51,15 @@ describe('more requests than can be answered at the same time', () => {
     await problem(refused, 503, 'overloaded');
     release();
     const statuses = (await Promise.all(asked)).map(({ status }) => status);
-    assert.equal(statuses.filter((status) => status === 200).length, 16);
+    assert.equal(statuses.filter((status) => status === 200).length, ANSWERS_MAX);
     assert.equal((await list()).status, 200);
   });
 
   async function orderServed() {
     const { edge, list, inside, begun, release } = await heldEdge();
     await using _ = edge;
-    const asked = Array.from({ length: 16 }, () => list());
-    await eventually(async () => assert.equal(await inside('inside'), 16));
+    const asked = Array.from({ length: ANSWERS_MAX }, () => list());
+    await eventually(async () => assert.equal(await inside('inside'), ANSWERS_MAX));
     const since = performance.now();
     for (const limit of [1, 2, 3]) {
       asked.push(fetch(`${edge.url}${LIST}?limit=${limit}`));
@@ -67,7 +68,7 @@ describe('more requests than can be answered at the same time', () => {
     await eventually(() => assert.ok(performance.now() - since >= 200));
     release();
     await Promise.all(asked);
-    return begun.slice(16);
+    return begun.slice(ANSWERS_MAX);
   }
 
   test('are served in their order, though the first has waited for long', async () => {
@@ -95,8 +96,8 @@ describe('more requests than can be answered at the same time', () => {
     await using _ = edge;
     const leaving = new AbortController();
     const asked = Array.from({ length: 40 }, () => list(leaving.signal).catch(() => {}));
-    await eventually(async () => assert.equal(await inside('waiting'), 24));
-    assert.equal(await inside('inside'), 16);
+    await eventually(async () => assert.equal(await inside('waiting'), 40 - ANSWERS_MAX));
+    assert.equal(await inside('inside'), ANSWERS_MAX);
     leaving.abort();
     await Promise.all(asked);
     await eventually(async () => assert.equal(await inside('inside'), 0));
