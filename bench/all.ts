@@ -11,7 +11,7 @@ import { uploads } from './questions/uploads.ts';
 /**
  * How fast and how large the service is, a table for each question.
  *
- *   npm run bench                                  all questions, about 13 minutes; the first time
+ *   npm run bench                                  all questions, about 15 minutes; the first time
  *                                                  3 more, for a catalog of a million images
  *   npm run bench -- uploads catalog               those two
  *   npm run bench -- import --folder DIR           with images of your own

@@ -10,7 +10,7 @@ import {
 import type { Image } from '../../../../contract/image.ts';
 import { ANSWER_KEPT_MS } from '../../../../contract/limits.ts';
 import { displayName } from '../../../../contract/seed-themes.ts';
-import type { ImageEvent, StorageEvent } from '../../../../contract/storage.ts';
+import type { ImageEvent, StorageEvent, ThemeEvent } from '../../../../contract/storage.ts';
 import type { Claim, Command, ImageCommand, Operation, Written } from '../../catalog.ts';
 import {
   type Change,
@@ -102,11 +102,7 @@ export class Writer {
     if (command.operation === 'put_theme') {
       const { name, fields } = command;
       const answer = putTheme(this.#db, name, fields);
-      const event = {
-        message_id: randomUUID(),
-        event_type: 'theme.changed',
-        data: { name },
-      } as const;
+      const event = themeChanged(name);
       this.#recordEvent(event, now.getTime(), operationId);
       return { answer, replayed: false, event };
     }
@@ -126,7 +122,7 @@ export class Writer {
     }
     const answer = command.operation === 'delete_image' ? {} : (change?.image ?? current);
     if (!change) return { answer, replayed: false };
-    const event = eventOf(change);
+    const event = imageChanged(change);
     this.#recordEvent(event, now.getTime(), operationId);
     return { answer, replayed: false, event };
   }
@@ -263,10 +259,14 @@ function imageId(time: Date): string {
   return uuidv7({ msecs: time.getTime(), random });
 }
 
-function eventOf({ image, event_type, changed }: Change): ImageEvent {
+function imageChanged({ image, event_type, changed }: Change): ImageEvent {
   const { id: image_id, version, theme, type } = image;
   const data = { image_id, version, theme, type, sha256: image.content.sha256, changed };
   return { message_id: randomUUID(), event_type, data };
+}
+
+function themeChanged(name: string): ThemeEvent {
+  return { message_id: randomUUID(), event_type: 'theme.changed', data: { name } };
 }
 
 export function operationIdReused(): ServiceError {
