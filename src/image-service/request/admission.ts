@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 import { WaitingLine } from './waiting-line.ts';
 
-/** More keep nobody busier: two threads read the catalog, and over the hub three are on their way. */
+/** More keep nobody busier, and a list takes the longer. */
 export const ANSWERS_MAX = 12;
 /** While the process itself is late, whatever the storage could do. */
 const ANSWERS_MAX_LATE = 8;
@@ -97,7 +97,7 @@ export class Admission {
   #admit(): void {
     const max = this.#late ? ANSWERS_MAX_LATE : ANSWERS_MAX;
     while (this.#inside.size < max) {
-      const turn = this.#waiting.next(performance.now());
+      const turn = this.#waiting.next(performance.now(), this.#inside.size === 0);
       if (!turn) return;
       clearTimeout(turn.timer);
       this.#inside.add(turn.request);

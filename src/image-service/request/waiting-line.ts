@@ -35,14 +35,18 @@ export class WaitingLine<T> {
     if (place >= 0) this.#waiting.splice(place, 1);
   }
 
-  /** Takes out who is next; undefined when there is nobody, or nobody who still can be prompt. */
-  next(now: number): T | undefined {
+  /**
+   * Takes out who is next; undefined when there is nobody, or nobody who still can be prompt. Where
+   * nobody is being served (`idle`), one who is late takes the place of no other.
+   */
+  next(now: number, idle: boolean): T | undefined {
     const [oldest] = this.#waiting;
     if (!oldest) return undefined;
     if (now - oldest.since <= LATE_MS) this.#lateSince = undefined;
     else this.#lateSince ??= now;
     if (now - (this.#lateSince ?? now) >= BURST_MAX_MS) this.#standsUntil = now + STANDS_MS;
     if (now >= this.#standsUntil) return this.#waiting.shift()?.one;
-    return now - this.#waiting.at(-1)!.since <= PROMPT_MS ? this.#waiting.pop()?.one : undefined;
+    const prompt = now - this.#waiting.at(-1)!.since <= PROMPT_MS;
+    return prompt || idle ? this.#waiting.pop()?.one : undefined;
   }
 }

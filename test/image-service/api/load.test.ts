@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { toJson } from '../../../src/contract/json.ts';
 import { ANSWERS_MAX } from '../../../src/image-service/request/admission.ts';
 import { problem } from '../../services/api.ts';
@@ -73,6 +74,27 @@ describe('more requests than can be answered at the same time', () => {
 
   test('are served in their order, though the first has waited for long', async () => {
     await eventually(async () => assert.deepEqual(await orderServed(), [1, 2, 3]), 20_000);
+  });
+
+  test('are answered again as soon as an overload is over', async () => {
+    let last: Promise<unknown> = Promise.resolve();
+    const page = toJson({ items: [], next_cursor: null });
+    // One after the other, as a busy storage.
+    const listImages = () => {
+      last = last.then(() => sleep(4));
+      return last.then(() => page);
+    };
+    await using edge = await startEdge({ around: () => ({ listImages }) });
+    let time = 0;
+    // None is answered from memory.
+    const statusOf = async () => (await fetch(`${edge.url}${LIST}?q=word${time++}`)).status;
+    let refused = 0;
+    const connection = async () => {
+      while (refused < 50) if ((await statusOf()) === 503) refused += 1;
+    };
+    await Promise.all(Array.from({ length: 150 }, connection));
+    const burst = await Promise.all(Array.from({ length: 40 }, statusOf));
+    assert.deepEqual(new Set(burst), new Set([200]));
   });
 
   test('find room beside clients that send their bodies slowly', async () => {
