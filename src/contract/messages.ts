@@ -35,7 +35,7 @@ export const WireContent = Type.Object(
     size_bytes: Type.Integer({
       minimum: 0,
       maximum: CONTENT_MAX_BYTES,
-      description: `a whole number up to ${CONTENT_MAX_BYTES}`,
+      description: `a whole number from 0 to ${CONTENT_MAX_BYTES}`,
     }),
     media_type: Type.Optional(
       Type.String({ maxLength: 255, description: 'up to 255 characters; the bytes decide' }),

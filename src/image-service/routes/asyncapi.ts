@@ -227,7 +227,8 @@ function failure(): Json {
 }
 
 function event(type: string, data: Json): Json {
-  const summary = 'published once the change is durable, at least once, in order for each image';
+  const order = type.startsWith('image.') ? ', in order for each image' : '';
+  const summary = `published once the change is durable, at least once${order}`;
   return message(type, { title: type, summary }, data);
 }
 

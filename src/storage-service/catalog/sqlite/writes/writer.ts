@@ -83,9 +83,12 @@ export class Writer {
       const message = 'The deadline passed before the change was made; nothing changed.';
       throw new ServiceError('deadline_exceeded', message);
     }
+    const lease = 'content' in command ? this.#lease(operation_id) : undefined;
+    // Not kept: the bytes are there, and the same operation may claim them rightly.
+    if (lease && 'content' in command) requireSize(command.content, lease);
     this.#indexing = null;
     try {
-      const written = this.#carryOut(command, operation_id);
+      const written = this.#carryOut(command, operation_id, lease);
       this.#keep(operation, { value: written.answer });
       if (this.#indexing) this.#index.add(this.#indexing);
       return written;
@@ -97,7 +100,7 @@ export class Writer {
     }
   }
 
-  #carryOut(command: Command, operationId: string): Written {
+  #carryOut(command: Command, operationId: string, lease: Row | undefined): Written {
     const now = new Date(this.#now());
     if (command.operation === 'put_theme') {
       const { name, fields } = command;
@@ -108,7 +111,6 @@ export class Writer {
     }
     const row = 'image_id' in command ? this.#imageRow(command.image_id) : undefined;
     const current = row && toImage(row);
-    const lease = 'content' in command ? this.#lease(operationId) : undefined;
     const change = this.#decide(command, current, lease, now);
     if (change) {
       this.#requireTheme(change.image.theme);
@@ -279,17 +281,19 @@ function repeated(answer: Answer): Written | ServiceError {
   return { answer: answer.value, replayed: true };
 }
 
+function requireSize({ sha256, size_bytes }: Claim, lease: Row): void {
+  if (sha256 !== lease.source_sha256 && sha256 !== lease.sha256) return;
+  const size = sha256 === lease.source_sha256 ? lease.source_size_bytes : lease.size_bytes;
+  if (size === size_bytes) return;
+  const message = `is ${size_bytes}, and the content of this hash has ${size} bytes`;
+  throw invalid([{ field: 'content.size_bytes', message }]);
+}
+
 /** The content that an operation leased. */
 function claimed(claim: Claim, lease: Row | undefined): KeptContent {
-  const asSent = lease?.source_sha256 === claim.sha256;
-  if (!lease || (!asSent && lease.sha256 !== claim.sha256)) {
+  if (!lease || (lease.source_sha256 !== claim.sha256 && lease.sha256 !== claim.sha256)) {
     const message = 'The bytes of the image are not here any more; send the whole request again.';
     throw new ServiceError('content_missing', message);
-  }
-  const size = asSent ? lease.source_size_bytes : lease.size_bytes;
-  if (size !== claim.size_bytes) {
-    const message = `is ${claim.size_bytes}, and the content of this hash has ${size} bytes`;
-    throw invalid([{ field: 'content.size_bytes', message }]);
   }
   const source_sha256 = lease.source_sha256 as string;
   return { ...toBlob(lease), source_sha256, filename: claim.filename } as KeptContent;
