@@ -135,7 +135,7 @@ async function asking(
   };
 }
 
-/** Evenly mixed: the shares are taken in turn, a step that has no part with a hundred at a time. */
+/** By steps of 37, which take every place of a hundred once, so that the kinds alternate. */
 function kindOf(index: number): Kind {
   let place = (index * 37) % 100;
   for (const [kind, { share }] of Object.entries(MIX)) {
