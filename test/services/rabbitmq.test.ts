@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { Connection } from 'rabbitmq-client';
-import { brokerForTests } from './rabbitmq.ts';
+import { eventually } from './data-folder.ts';
+import { type Broker, brokerForTests } from './rabbitmq.ts';
 
 const found = await brokerForTests();
 after(() => ('broker' in found ? found.broker.stop() : undefined));
@@ -28,6 +29,8 @@ test('A broker that was killed comes back at its address with its durable queue'
     await before.queueDeclare(queue);
     const publisher = before.createPublisher({ confirm: true });
     await publisher.send({ routingKey: 'kept', durable: true }, 'mail');
+    // RabbitMQ 3.10 forgets one queue in twenty when it is killed just after it made the queue.
+    await eventually(async () => assert.equal(await countedMessages(broker, url), 1), 30_000);
     await broker.kill();
   }
   await broker.start();
@@ -35,6 +38,15 @@ test('A broker that was killed comes back at its address with its durable queue'
   const message = await afterwards.basicGet({ queue: 'kept', noAck: true });
   assert.equal(message?.body, 'mail');
 });
+
+/** By the statistics of the queue, which the broker gathers every five seconds. */
+async function countedMessages({ managementUrl }: Broker, vhostUrl: string): Promise<number> {
+  const { origin, username, password } = new URL(managementUrl);
+  const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+  const queue = `${origin}/api/queues${new URL(vhostUrl).pathname}/kept`;
+  const response = await fetch(queue, { headers: { authorization } });
+  return ((await response.json()) as { messages: number }).messages;
+}
 
 /** With a heartbeat by which it notices within seconds that a broker says nothing. */
 async function connection(url: string): Promise<AsyncDisposable & Connection> {
