@@ -10,30 +10,33 @@ import Fastify, {
 import { ServiceError } from '../contract/errors.ts';
 import { REQUEST_ID_MAX_CHARACTERS } from '../contract/limits.ts';
 import type { Storage, StorageEvents } from '../contract/storage.ts';
+import { answerFirst } from '../http/answer-first.ts';
 import { closeInTime } from '../http/close-in-time.ts';
 import { answerSocketError } from '../http/problem.ts';
 import { traceRequests } from '../http/traced-requests.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { tracesAreExported } from '../telemetry/trace.ts';
+import { type Answered, recordAnswered } from './answered.ts';
 import { ContentCache } from './caches/content-cache.ts';
 import { ImageCache } from './caches/image-cache.ts';
 import { ListCache } from './caches/list-cache.ts';
 import type { ImageServiceConfig } from './config.ts';
-import { idOf, problemSender } from './problem.ts';
+import { deliverFromMemory } from './delivery/from-memory.ts';
+import { problemSender } from './problem.ts';
 import { Admission } from './request/admission.ts';
 import { type BrowserGuard, createBrowserGuard } from './request/browser-guard.ts';
 import { keepQueryText } from './request/query.ts';
 import { limitRate } from './request/rate-limit.ts';
 import { UploadGate } from './request/upload.ts';
-import { WATCHED } from './request/watched.ts';
 import { asyncapiRoutes } from './routes/asyncapi.ts';
-import { contentRoutes } from './routes/content.ts';
+import { CONTENT_URL, contentRoutes } from './routes/content.ts';
 import { describeRoutes, docsRoutes } from './routes/docs.ts';
 import { type HealthDependencies, healthRoutes } from './routes/health.ts';
 import { imageRoutes } from './routes/image.ts';
 import { imagesRoutes } from './routes/images.ts';
 import { metricsRoutes } from './routes/metrics.ts';
 import { themesRoutes } from './routes/themes.ts';
+import { SECURITY_HEADERS } from './security-headers.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -72,13 +75,6 @@ const PARAMETER_MAX_CHARACTERS = HEADERS_MAX_BYTES;
 const REQUEST_ID = new RegExp(`^[\\w.-]{1,${REQUEST_ID_MAX_CHARACTERS}}$`);
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
-/** Of every answer; the documentation and images say more. */
-const SECURITY = {
-  'x-content-type-options': 'nosniff',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'referrer-policy': 'no-referrer',
-} as const;
-
 /** The contract checks what comes in, and what goes out is typed: route schemas only document. */
 const DOCUMENT_ONLY = {
   compilersFactory: {
@@ -91,13 +87,14 @@ const DOCUMENT_ONLY = {
 export async function buildServer(deps: ImageServiceDependencies): Promise<FastifyInstance> {
   const { config, storage, events, log, metrics } = deps;
   const sendProblem = problemSender((code) => metrics.error(code));
+  const requestId = requestIds();
   const server = Fastify({
     loggerInstance: log,
     logController: new LogController({
       disableRequestLogging: true,
       requestIdLogLabel: 'request_id',
     }),
-    genReqId: requestIds(),
+    genReqId: requestId,
     trustProxy: config.trustProxy && nearest,
     http: {
       maxHeaderSize: HEADERS_MAX_BYTES,
@@ -139,6 +136,13 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   identifyOwner(server, config.trustProxy);
   observe(server, guard, metrics);
   server.setErrorHandler(sendProblem);
+  // Not while each request has to be traced, or counted.
+  if (!tracesAreExported() && config.rateLimit === 0) {
+    const answered = (answer: Answered) => recordAnswered(log, metrics, answer);
+    const memory = { images, contents, guard, route: CONTENT_URL, requestId, answered };
+    answerFirst(server, deliverFromMemory(memory));
+  }
+  // After it: this waits, and meanwhile connections are told by their answers.
   closeInTime(server);
   server.addHook('onClose', async () => {
     // Not before: until then requests are answered, and changes must be heard.
@@ -190,7 +194,7 @@ function observe(server: FastifyInstance, guard: BrowserGuard, metrics: Metrics)
   server.decorateRequest('delivery', false);
   server.addHook('onRequest', (request, reply, next) => {
     reply.header('x-request-id', request.id);
-    reply.headers(SECURITY);
+    reply.headers(SECURITY_HEADERS);
     guard.share(request.raw.headers, reply);
     try {
       guard.check(request);
@@ -200,14 +204,16 @@ function observe(server: FastifyInstance, guard: BrowserGuard, metrics: Metrics)
     }
   });
   server.addHook('onResponse', (request, reply, next) => {
-    const { method, url } = request;
-    const status = reply.statusCode;
-    const route = request.routeOptions.url;
-    const level = status < 400 && (request.delivery || WATCHED.has(route)) ? 'debug' : 'info';
-    const duration_ms = Math.round(reply.elapsedTime * 100) / 100;
-    const facts = { ...idOf(request), method, url, status, duration_ms };
-    request.log[level](facts, 'request answered');
-    metrics.request(route, method, status, reply.elapsedTime / 1000);
+    const { id, method, url, delivery } = request;
+    recordAnswered(request.log, metrics, {
+      ...(delivery && { requestId: id }),
+      route: request.routeOptions.url,
+      method,
+      url,
+      status: reply.statusCode,
+      milliseconds: reply.elapsedTime,
+      delivery,
+    });
     next();
   });
 }

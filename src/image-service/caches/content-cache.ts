@@ -57,16 +57,14 @@ export class ContentCache {
   /** What is kept, at once. */
   kept(sha256: string): Lease | undefined {
     const held = this.#files?.get(sha256);
-    if (!held) {
-      this.#misses += 1;
-      return undefined;
-    }
+    if (!held) return undefined;
     this.#hits += 1;
     return this.#lend(held);
   }
 
   /** The file, read now and kept; undefined when it is to be streamed. */
   async read(sha256: string, size: number, requestId: string): Promise<Lease | undefined> {
+    this.#misses += 1;
     let reading = this.#reading.get(sha256);
     if (!reading) {
       const room = this.#sizeBytes - this.#outsideBytes;

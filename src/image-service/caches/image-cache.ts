@@ -58,7 +58,12 @@ export class ImageCache {
     return kept;
   }
 
-  /** The same, but nothing while changes are not heard. */
+  /** The same, and neither counts nor lasts longer for it. */
+  peek(imageId: string): Representation | undefined {
+    return this.#images?.peek(imageId);
+  }
+
+  /** What is kept, but nothing while changes are not heard. */
   current(imageId: string): Representation | undefined {
     return this.#events.heard ? this.kept(imageId) : undefined;
   }

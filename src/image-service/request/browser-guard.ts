@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 import type { ImageServiceConfig } from '../config.ts';
@@ -21,18 +21,26 @@ export function createBrowserGuard(config: Pick<ImageServiceConfig, 'host' | 'co
   const onLoopback = LOOPBACK_HOST.test(config.host);
 
   return {
-    /** Throws request_forbidden, and invalid_request without a Host (RFC 9112, 3.2). */
-    check(request: FastifyRequest): void {
-      const { headers, method, httpVersionMinor } = request.raw;
+    /** Whether pages of other origins may read answers, which then depend on who asks. */
+    shares: allowed.size > 0,
+
+    /** invalid_request without a Host (RFC 9112, 3.2), and request_forbidden for a wrong one. */
+    hostFault({ headers, httpVersionMinor }: IncomingMessage): ServiceError | undefined {
       if (headers.host === undefined && httpVersionMinor > 0) {
-        throw new ServiceError('invalid_request', 'A request of HTTP/1.1 must have a Host header.');
+        const message = 'A request of HTTP/1.1 must have a Host header.';
+        return new ServiceError('invalid_request', message);
       }
-      if (onLoopback && !LOOPBACK_HOST.test(hostName(headers.host))) {
-        throw new ServiceError(
-          'request_forbidden',
-          'The Host header must name this host, such as localhost. To serve other names, set HOST.',
-        );
-      }
+      if (!onLoopback || LOOPBACK_HOST.test(hostName(headers.host))) return undefined;
+      const message =
+        'The Host header must name this host, such as localhost. To serve other names, set HOST.';
+      return new ServiceError('request_forbidden', message);
+    },
+
+    /** Throws the fault of the Host, and request_forbidden. */
+    check(request: FastifyRequest): void {
+      const { headers, method } = request.raw;
+      const fault = this.hostFault(request.raw);
+      if (fault) throw fault;
       if (SAFE_METHODS.has(method!)) return;
       const { origin } = headers;
       const welcome = origin !== undefined && allowed.has(origin.toLowerCase());

@@ -26,7 +26,7 @@ import {
 } from './answers.ts';
 import { imageIdOf } from './image.ts';
 
-const URL = '/api/v2/images/:id/content';
+export const CONTENT_URL = '/api/v2/images/:id/content';
 /** Says that no content is the demanded one: these bytes are not known to exist. */
 const NO_SHA256 = '0'.repeat(64);
 
@@ -51,8 +51,8 @@ export async function contentRoutes(
   const rawTypes = [/^image\//, 'application/octet-stream'];
   scope.addContentTypeParser(rawTypes as string[], (_request, _body, done) => done(null));
 
-  scope.get(URL, { schema: GET, exposeHeadRoute: false }, respond);
-  scope.head(URL, { schema: { hide: true } }, respond);
+  scope.get(CONTENT_URL, { schema: GET, exposeHeadRoute: false }, respond);
+  scope.head(CONTENT_URL, { schema: { hide: true } }, respond);
 
   // Not async: what is kept in memory is answered without a turn of the event loop.
   function respond(request: FastifyRequest, reply: FastifyReply) {
@@ -68,7 +68,7 @@ export async function contentRoutes(
     return kept ? answer(kept) : images.read(imageIdOf(request), request.id).then(answer);
   }
 
-  scope.put(URL, { schema: PUT }, async (request, reply) => {
+  scope.put(CONTENT_URL, { schema: PUT }, async (request, reply) => {
     const image_id = imageIdOf(request);
     const operationId = operationIdOf(request);
     const content = await uploads.admit(request, operationId, (call) =>

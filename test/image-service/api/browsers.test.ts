@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { after, test } from 'node:test';
-import { checkedApi, problem } from '../../services/api.ts';
+import { checkedApi, create, problem } from '../../services/api.ts';
 import { startService } from '../../services/service.ts';
 
 const ALLOWED = 'https://table.example';
@@ -17,7 +17,7 @@ async function send(
   port: number,
   method: string,
   headers: Record<string, string>,
-  options: { setHost?: boolean } = {},
+  options: { setHost?: boolean; path?: string } = {},
 ) {
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
   const path = '/api/v2/themes/horror';
@@ -89,6 +89,23 @@ test('pages of allowed origins may write and read the answer', async () => {
   assert.equal(response.headers.get('vary'), 'Origin');
   const other = await send(sharing.port, 'GET', { origin: 'https://other.example' });
   assert.equal(other.headers.get('access-control-allow-origin'), null);
+});
+
+test('images in memory are shared and guarded like all else', async () => {
+  const { content } = await create(shared);
+  const ask = async (headers: Record<string, string>) => {
+    const answer = await send(sharing.port, 'GET', headers, { path: content.url });
+    await answer.clone().arrayBuffer();
+    return answer;
+  };
+  for (const time of ['from storage', 'from memory']) {
+    const plain = await ask({});
+    assert.equal(plain.status, 200, time);
+    assert.equal(plain.headers.get('vary'), 'Origin', time);
+    const read = await ask({ origin: ALLOWED });
+    assert.equal(read.headers.get('access-control-allow-origin'), ALLOWED, time);
+    await problem(await ask({ host: 'evil.example' }), 403, 'request_forbidden');
+  }
 });
 
 test('a preflight is answered for allowed origins alone', async () => {

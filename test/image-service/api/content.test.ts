@@ -61,6 +61,37 @@ test('HEAD answers like GET without the bytes, and ignores Range', async () => {
   for (const name of names) assert.equal(head.headers.get(name), whole.headers.get(name), name);
 });
 
+/** `fetch` ends the connection of a HEAD. */
+const OF_THE_EXCHANGE = new Set(['x-request-id', 'date', 'connection', 'keep-alive']);
+
+test('from memory comes the same answer as by the route', async () => {
+  const secret = await create(api, { visibility: 'private' }, bytes);
+  const tagged = { 'if-none-match': `"${sha256}"` };
+  for (const { id, content } of [image, secret]) {
+    for (const path of [content.url, `/api/v2/images/${id}/content`]) {
+      for (const condition of [{}, tagged, { 'if-none-match': '"x"' }]) {
+        await body(await get(path));
+        const answer = await get(path, { ...condition, 'x-request-id': 'mine' });
+        // HEAD is always answered by the route.
+        const routed = await get(path, condition, 'HEAD');
+        assert.equal(answer.status, routed.status);
+        assert.equal(answer.headers.get('x-request-id'), 'mine');
+        const headers = ({ headers }: Response) =>
+          [...headers].filter(([name]) => !OF_THE_EXCHANGE.has(name));
+        assert.deepEqual(headers(answer), headers(routed), `${path} ${JSON.stringify(condition)}`);
+        assert.deepEqual(await body(answer), answer.status === 200 ? bytes : Buffer.alloc(0));
+      }
+    }
+  }
+});
+
+test('a 304 does not take from what a cache keeps how the bytes are guarded', async () => {
+  const [whole, unchanged] = [await get(url), await get(url, { 'if-none-match': `"${sha256}"` })];
+  for (const name of ['content-security-policy', 'x-content-type-options', 'referrer-policy']) {
+    assert.equal(unchanged.headers.get(name), whole.headers.get(name), name);
+  }
+});
+
 test('who has the bytes gets 304 with what a cache needs', async () => {
   const { headers } = await get(url);
   const date = headers.get('last-modified')!;

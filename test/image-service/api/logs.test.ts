@@ -14,9 +14,12 @@ test('every request leaves one line with its id, deliveries at DEBUG', async (t)
     ...headers('create-1'),
   });
   const { content } = (await created.json()) as { content: { url: string } };
-  await (await fetch(service.url + content.url, headers('read-1'))).arrayBuffer();
+  for (const id of ['read-1', 'kept-1']) {
+    await (await fetch(service.url + content.url, headers(id))).arrayBuffer();
+  }
   await (await fetch(`${service.url}${content.url}&width=3`, headers('wrong-1'))).text();
   const lines = service.log.filter(({ message }) => message === 'request answered');
   const told = lines.map((line) => `${line.request_id} ${line.level} ${line.status}`);
-  assert.deepEqual(told, ['create-1 INFO 201', 'read-1 DEBUG 200', 'wrong-1 INFO 400']);
+  const deliveries = ['read-1 DEBUG 200', 'kept-1 DEBUG 200'];
+  assert.deepEqual(told, ['create-1 INFO 201', ...deliveries, 'wrong-1 INFO 400']);
 });

@@ -54,6 +54,8 @@ test('uploads, equal copies, operations, errors and cache hits are counted', asy
   const made = '{operation="create_image",outcome="success"}';
   assert.equal(gained(`dnd_storage_operation_duration_seconds_count${made}`), 2);
   assert.equal(gained('dnd_http_errors_total{code="invalid_request"}'), 1);
+  const delivered = '{route="/api/v2/images/:id/content",method="GET",status="200"}';
+  assert.equal(gained(`dnd_http_request_duration_seconds_count${delivered}`), 3);
   assert.equal(gained('dnd_delivery_cache_requests_total{outcome="miss"}'), 1);
   assert.equal(gained('dnd_delivery_cache_requests_total{outcome="hit"}'), 2);
   assert.equal(gained('dnd_delivery_cache_bytes'), image.content.size_bytes);
