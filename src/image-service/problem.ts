@@ -41,7 +41,7 @@ function sendProblem(error: ServiceError, request: FastifyRequest, reply: Fastif
 }
 
 /** For the log: a delivery's logger is not bound to its request. */
-export function idOf({ delivery, id }: FastifyRequest): { request_id?: string } {
+function idOf({ delivery, id }: FastifyRequest): { request_id?: string } {
   return delivery ? { request_id: id } : {};
 }
 
