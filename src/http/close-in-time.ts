@@ -1,3 +1,5 @@
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 
 /** How long running requests may finish when the service is stopped. */
@@ -13,6 +15,7 @@ const CLOSE_CHECK_MS = 50;
  */
 export function closeInTime(server: FastifyInstance): void {
   const http = server.server;
+  sendBeforeClosing(http);
   server.addHook('preClose', (done) => {
     let sweep: NodeJS.Timeout;
     const end = () => {
@@ -29,4 +32,21 @@ export function closeInTime(server: FastifyInstance): void {
       else setTimeout(end, CLOSE_GRACE_MS);
     });
   });
+}
+
+/**
+ * Node takes a connection for idle when its answer was written, be it sent or not, and would cut what a
+ * slow reader has not got yet. So while anything is to be sent none is closed for being idle; `close`
+ * of the server goes by the same method.
+ */
+function sendBeforeClosing(http: Server): void {
+  const sockets = new Set<Socket>();
+  http.on('connection', (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  const closeIdle = http.closeIdleConnections.bind(http);
+  http.closeIdleConnections = () => {
+    if (!sockets.values().some((socket) => socket.writableLength > 0)) closeIdle();
+  };
 }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError } from 'fastify';
 import {
@@ -68,9 +69,15 @@ export function problemOf(error: ServiceError, requestId: string): Problem {
 
 /** What Node finds wrong before there is a request: answered on the bare socket. */
 export function answerSocketError(fault: NodeJS.ErrnoException, socket: Socket): void {
-  const answering = (socket as { _httpMessage?: { headersSent: boolean } })._httpMessage;
-  if (!socket.writable || fault.code === 'ECONNRESET' || answering?.headersSent) {
+  const answering = (socket as { _httpMessage?: ServerResponse })._httpMessage;
+  if (!socket.writable || fault.code === 'ECONNRESET') {
     socket.destroy();
+    return;
+  }
+  if (answering?.headersSent) {
+    // What was answered is still sent, but nothing can come behind it.
+    if (answering.writableEnded) socket.end();
+    else socket.destroy();
     return;
   }
   const problem = problemOf(socketError(fault.code), crypto.randomUUID());

@@ -62,7 +62,7 @@ const HEADERS_MAX_BYTES = 16 * 1024;
 const HEADERS_TIMEOUT_MS = 10_000;
 /** An upload may take 120 s; its own watch answers before this cuts. */
 const REQUEST_TIMEOUT_MS = 130_000;
-/** No byte in either direction: whoever reads so slowly is gone. */
+/** No byte in either direction; up to twice that where an answer is stuck, as Node then looks again. */
 const SILENCE_MAX_MS = 60_000;
 /** Longer than the usual 60 s of a proxy, which must be the one to close. */
 const KEEP_ALIVE_MS = 65_000;

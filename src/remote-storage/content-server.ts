@@ -11,6 +11,7 @@ import { ServiceError } from '../contract/errors.ts';
 import { CONTENT_MAX_BYTES, READ_DEADLINE_MS, WRITE_DEADLINE_MS } from '../contract/limits.ts';
 import { isOperationId } from '../contract/messages.ts';
 import type { Storage } from '../contract/storage.ts';
+import { closeInTime } from '../http/close-in-time.ts';
 import { drain } from '../http/drain.ts';
 import { answerSocketError, asServiceError, PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { lengthOf, parseRanges } from '../http/ranges.ts';
@@ -66,6 +67,7 @@ export function buildContentServer(deps: Dependencies): FastifyInstance {
     clientErrorHandler: answerSocketError,
   });
   if (tracesAreExported()) traceRequests(server);
+  closeInTime(server);
   server.server.maxConnections = CONNECTIONS_MAX;
   server.removeAllContentTypeParsers();
   // The route streams the body on.
