@@ -20,7 +20,6 @@ export function recordAnswered(log: FastifyBaseLogger, metrics: Metrics, answere
   const { route, method, url, status, milliseconds, delivery, requestId } = answered;
   const level = status < 400 && (delivery || WATCHED.has(route)) ? 'debug' : 'info';
   const duration_ms = Math.round(milliseconds * 100) / 100;
-  const id = requestId === undefined ? {} : { request_id: requestId };
-  log[level]({ ...id, method, url, status, duration_ms }, 'request answered');
+  log[level]({ request_id: requestId, method, url, status, duration_ms }, 'request answered');
   metrics.request(route, method, status, milliseconds / 1000);
 }
