@@ -53,14 +53,18 @@ export class ImageCache {
 
   /** What is kept, at once. */
   kept(imageId: string): Representation | undefined {
-    const kept = this.#images?.get(imageId);
-    if (kept) this.#hits += 1;
+    const kept = this.peek(imageId);
+    if (kept) this.used();
     return kept;
   }
 
-  /** The same, and neither counts nor lasts longer for it. */
+  /** The same, but no hit before it is `used`. */
   peek(imageId: string): Representation | undefined {
-    return this.#images?.peek(imageId);
+    return this.#images?.get(imageId);
+  }
+
+  used(): void {
+    this.#hits += 1;
   }
 
   /** What is kept, but nothing while changes are not heard. */

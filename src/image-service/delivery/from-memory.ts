@@ -29,10 +29,10 @@ export function deliverFromMemory(delivery: MemoryDelivery): FirstAnswer {
   return (request, response) => {
     const { method, url, headers: given } = request;
     if (method !== 'GET' || given.range !== undefined || given.origin !== undefined) return false;
-    const [, imageId, query] = address.exec(url!) ?? [];
-    const representation = imageId && images.peek(imageId);
+    const matched = address.exec(url!);
+    const representation = matched && images.peek(matched[1]!);
     if (!representation || guard.hostFault(request)) return false;
-    const headers = headersFor(representation, query);
+    const headers = headersFor(representation, matched[2]);
     const outcome = evaluate(given, representation);
     if (!headers || outcome === 412) return false;
     const { sha256 } = representation.image.content;
@@ -47,7 +47,8 @@ export function deliverFromMemory(delivery: MemoryDelivery): FirstAnswer {
     };
     if (guard.shares) head.vary = 'Origin';
     response.writeHead(outcome, head).end(lease?.bytes);
-    response.once('close', () => {
+    // Not once: that costs more, and it closes only once.
+    response.on('close', () => {
       lease?.release();
       if (!response.writableFinished) return;
       delivery.answered({
@@ -60,7 +61,7 @@ export function deliverFromMemory(delivery: MemoryDelivery): FirstAnswer {
         delivery: true,
       });
     });
-    images.kept(imageId!);
+    images.used();
     return true;
   };
 }
