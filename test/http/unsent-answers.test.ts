@@ -50,6 +50,9 @@ async function serving(t: TestContext) {
 
 async function refuses(port: number): Promise<void> {
   const socket = connect(port, '127.0.0.1');
-  await assert.rejects(once(socket, 'connect'), { code: 'ECONNREFUSED' });
-  socket.destroy();
+  try {
+    await assert.rejects(once(socket, 'connect'), { code: 'ECONNREFUSED' });
+  } finally {
+    socket.destroy();
+  }
 }

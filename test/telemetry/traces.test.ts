@@ -60,14 +60,19 @@ await withBroker((broker) => {
 
     const traceId = '0af7651916cd43dd8448eb211c80319c';
     const caller = 'b7ad6b7169203331';
-    await create((path, init) => {
+    const traced = (path: string, init?: RequestInit) => {
       const headers = { traceparent: `00-${traceId}-${caller}-01` };
       return fetch(url + path, { ...init, headers });
-    });
+    };
+    const { content } = await create(traced);
+    // The second time from memory.
+    for (let time = 0; time < 2; time += 1) await (await traced(content.url)).arrayBuffer();
     assert.equal(await images.stop(), 0);
     assert.equal(await storage.stop(), 0);
 
     const trace = collector.spans.filter((span) => span.traceId === traceId);
+    const delivered = trace.filter(({ name }) => name === 'GET /api/v2/images/:id/content');
+    assert.equal(delivered.length, 2);
     const by = new Map(trace.map((span) => [span.spanId, span]));
     const path = (name: string, service: string): string[] => {
       let span = trace.find((each) => each.name === name && each.service === service);

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toJson } from '../../../src/contract/json.ts';
 import { ANSWERS_MAX } from '../../../src/image-service/request/admission.ts';
-import { problem } from '../../services/api.ts';
+import { create, problem } from '../../services/api.ts';
 import { eventually } from '../../services/data-folder.ts';
 import { startEdge } from '../../services/edge.ts';
 import { valueAt } from '../../services/metrics.ts';
@@ -151,6 +151,17 @@ describe('RATE_LIMIT', () => {
     assert.equal((await fetch(service.url + LIST, { method: 'OPTIONS' })).status, 204);
     await problem(await fetch(`${service.url}/nothing-else`), 429, 'rate_limited');
     await problem(await fetch(service.url + LIST), 429, 'rate_limited');
+  });
+
+  test('counts images that are in memory', async () => {
+    await using service = await startService({ RATE_LIMIT: '4' });
+    const { content } = await create((path, init) => fetch(service.url + path, init));
+    const ask = () => fetch(service.url + content.url);
+    for (const left of ['2', '1', '0']) {
+      const { headers } = await ask();
+      assert.equal(headers.get('ratelimit-remaining'), left);
+    }
+    await problem(await ask(), 429, 'rate_limited');
   });
 
   test('behind a proxy counts the address that the proxy adds, whatever the client wrote', async () => {
