@@ -102,6 +102,8 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
       // Missed by us, with an answer like all others.
       requireHostHeader: false,
+      // Those without a body do not get a stream for it that has to end.
+      optimizeEmptyRequests: true,
     },
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: SILENCE_MAX_MS,

@@ -4,7 +4,7 @@ import { ServiceError } from '../../contract/errors.ts';
 import type { ByteRange, Storage } from '../../contract/storage.ts';
 import { contentRange, lengthOf, parseRanges, partHeads } from '../../http/ranges.ts';
 import type { ContentCache, Lease } from '../caches/content-cache.ts';
-import type { HeaderSet, Representation } from '../caches/representation.ts';
+import type { HeaderSet, RawHeaders, Representation } from '../caches/representation.ts';
 import { ask } from '../request/call.ts';
 import { evaluate, rangeApplies } from './conditions.ts';
 
@@ -20,12 +20,12 @@ export function deliver(
 ): FastifyReply | Promise<FastifyReply> {
   const given = request.raw.headers;
   const outcome = evaluate(given, representation);
-  if (outcome === 304) return reply.code(304).headers(headers.notModified).send();
+  if (outcome === 304) return withHeaders(reply.code(304), headers.notModified).send();
   if (outcome === 412) {
     const message = 'The content is not the one that If-Match or If-Unmodified-Since names.';
     throw new ServiceError('precondition_failed', message);
   }
-  if (request.raw.method === 'HEAD') return reply.headers(headers.content).send();
+  if (request.raw.method === 'HEAD') return withHeaders(reply, headers.content).send();
 
   const { sha256, size_bytes: size } = representation.image.content;
   const ifRange = given['if-range'] as string | undefined;
@@ -61,7 +61,7 @@ function send(
   if (ranges === 'whole' || ranges.length === 1) {
     const range = ranges === 'whole' ? null : ranges[0]!;
     const partly = () => {
-      reply.headers(headers.content);
+      withHeaders(reply, headers.content);
       if (!range) return reply;
       return reply
         .code(206)
@@ -80,12 +80,16 @@ function send(
     }
     yield end;
   }
-  return reply
+  return withHeaders(reply, headers.content)
     .code(206)
-    .headers(headers.content)
     .header('content-type', type)
     .header('content-length', String(length))
     .send(toStream(parts()));
+}
+
+function withHeaders(reply: FastifyReply, headers: RawHeaders): FastifyReply {
+  for (let i = 0; i < headers.length; i += 2) reply.header(headers[i]!, headers[i + 1]);
+  return reply;
 }
 
 function slice(lease: Lease, range: ByteRange | null): Buffer {

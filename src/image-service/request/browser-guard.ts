@@ -9,7 +9,8 @@ import type { ImageServiceConfig } from '../config.ts';
  */
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
-const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|::1)$/i;
+/** Of a server, or in a Host header, with a port. */
+const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|::1)(:\d+)?$/i;
 const EXPOSED_HEADERS =
   'ETag, Location, Retry-After, Idempotent-Replayed, X-Request-ID, Content-Range, Accept-Ranges, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset';
 const PREFLIGHT_SECONDS = 600;
@@ -30,7 +31,7 @@ export function createBrowserGuard(config: Pick<ImageServiceConfig, 'host' | 'co
         const message = 'A request of HTTP/1.1 must have a Host header.';
         return new ServiceError('invalid_request', message);
       }
-      if (!onLoopback || LOOPBACK_HOST.test(hostName(headers.host))) return undefined;
+      if (!onLoopback || LOOPBACK_HOST.test(headers.host ?? '')) return undefined;
       const message =
         'The Host header must name this host, such as localhost. To serve other names, set HOST.';
       return new ServiceError('request_forbidden', message);
@@ -73,11 +74,6 @@ export function createBrowserGuard(config: Pick<ImageServiceConfig, 'host' | 'co
       if (wanted) reply.header('access-control-allow-headers', wanted);
     },
   };
-}
-
-/** `localhost:8000` → `localhost` */
-function hostName(host = ''): string {
-  return host.replace(/:\d+$/, '');
 }
 
 /** By host and port alone: behind a proxy that ends TLS the scheme is not known here. */

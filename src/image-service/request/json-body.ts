@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 import { JSON_BODY_MAX_BYTES } from '../../contract/limits.ts';
@@ -9,6 +10,10 @@ const PLAIN_ONLY = 'A compressed body is not taken. Send it without Content-Enco
  * send nothing. Keys such as `__proto__` are plain keys here; the check of the fields names them.
  */
 export function takeJson(scope: FastifyInstance, mediaTypes: readonly string[]): void {
+  // Node has ended it already (optimizeEmptyRequests), and its reader waits for the end to come.
+  scope.addHook('preParsing', (_request, _reply, body, done) => {
+    done(null, (body as Readable).readableEnded ? Readable.from([]) : body);
+  });
   const options = { parseAs: 'string', bodyLimit: JSON_BODY_MAX_BYTES } as const;
   scope.addContentTypeParser<string>([...mediaTypes], options, (request, text, done) => {
     if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import type { Image, ImagePage } from '../../../src/contract/image.ts';
 import { checkedApi, create, fieldsOf, problem } from '../../services/api.ts';
@@ -32,6 +34,25 @@ test('an image is described with its version as ETag, and 304 while that is curr
   assert.equal(again.headers.get('etag'), '"1"');
   const head = await api(at(image.id), { method: 'HEAD' });
   assert.deepEqual([head.status, await head.text()], [200, '']);
+});
+
+test('a body that is declared, but neither sent nor of length 0, is as none', async () => {
+  const { id } = await create(api);
+  const { port, host } = new URL(service.url);
+  // Not by a client of Node's, which would send the length.
+  const bare = (line: string) => {
+    const socket = connect(Number(port), '127.0.0.1');
+    const head = [`${line} HTTP/1.1`, `Host: ${host}`, 'Content-Type: application/json'];
+    socket.write(`${[...head, 'Connection: close'].join('\r\n')}\r\n\r\n`);
+    return text(socket);
+  };
+  assert.match(await bare(`PATCH ${at(id)}`), / 400 .*The request must be a JSON object/s);
+  assert.match(await bare(`DELETE ${at(id)}`), / 204 /);
+  assert.match(await bare(`POST ${at(id)}/restore`), / 200 /);
+  assert.match(
+    await bare('PUT /api/v2/themes/none_yet'),
+    / 400 .*The request must be a JSON object/s,
+  );
 });
 
 test('an unknown or malformed id is 404', async () => {
