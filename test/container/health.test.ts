@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { eventually } from '../services/data-folder.ts';
 import { type Container, withPodman } from '../services/podman.ts';
+import { settledQueue } from '../services/settled-queue.ts';
 import { withBroker } from '../services/with-broker.ts';
 
 /** Two starts of a broker on a machine that is busy. */
@@ -29,6 +30,7 @@ await withPodman((podman) =>
         });
         await becomes(storage, true);
         await becomes(images, true);
+        await settledQueue(performance.now());
         await broker.kill();
         await becomes(images, false);
         // Its own state is well, and that is what it is asked for.

@@ -11,6 +11,7 @@ import { png } from '../services/api.ts';
 import { eventually } from '../services/data-folder.ts';
 import type { Broker } from '../services/rabbitmq.ts';
 import { runVerify, ServiceProcess } from '../services/service-process.ts';
+import { settledQueue } from '../services/settled-queue.ts';
 import { withBroker } from '../services/with-broker.ts';
 import { countFrom, seeded } from './seeded.ts';
 
@@ -38,6 +39,7 @@ await withBroker(
       const services = new Services(broker.url, data);
       t.after(() => services.kill());
       await services.start();
+      await settledQueue(performance.now());
 
       const args = ['client/import.ts', images, '--type', 'token', '--theme', 'horror'];
       // A broker may take half a minute to start on a busy machine.
