@@ -6,7 +6,7 @@ import { openEmbeddedStore } from '../../bin/embedded-store.ts';
 import type { Storage, StorageEvents } from '../../src/contract/storage.ts';
 import type { DependencyHealth } from '../../src/image-service/routes/health.ts';
 import { buildServer } from '../../src/image-service/server.ts';
-import { readSettings } from '../../src/settings.ts';
+import { type Environment, readSettings } from '../../src/settings.ts';
 import { createLog } from '../../src/telemetry/log.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import type { RunningService } from './service.ts';
@@ -17,6 +17,7 @@ export type EdgeOptions = {
   /** Instead of the Store's. */
   events?: StorageEvents;
   messageHub?: () => Promise<DependencyHealth>;
+  settings?: Environment;
 };
 
 /** The HTTP edge over a Store whose answers the test delays or spoils. */
@@ -27,7 +28,7 @@ export async function startEdge(options: EdgeOptions): Promise<RunningService> {
   const lines: Record<string, unknown>[] = [];
   const destination = { write: (line: string) => lines.push(JSON.parse(line)) };
   const log = createLog({ service: 'test', version: '0', level: 'INFO', destination });
-  const config = readSettings(allInOneSettings, { DATA_DIR: dataDir });
+  const config = readSettings(allInOneSettings, { DATA_DIR: dataDir, ...options.settings });
   const metrics = new Metrics({ service: 'test', version: '0' });
   const opened = await openEmbeddedStore(config, '0', log, metrics);
   closing.defer(opened.close);

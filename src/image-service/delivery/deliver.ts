@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 import type { ByteRange, Storage } from '../../contract/storage.ts';
 import { contentRange, lengthOf, parseRanges, partHeads } from '../../http/ranges.ts';
+import { whenClosed } from '../../http/when-closed.ts';
 import type { ContentCache, Lease } from '../caches/content-cache.ts';
 import type { HeaderSet, RawHeaders, Representation } from '../caches/representation.ts';
 import { ask } from '../request/call.ts';
@@ -52,7 +53,7 @@ function send(
   reply: FastifyReply,
 ): FastifyReply | Promise<FastifyReply> {
   const { sha256, size_bytes: size, media_type: mediaType } = image.content;
-  if (lease) reply.raw.once('close', lease.release);
+  if (lease) whenClosed(reply.raw, lease.release);
   const open = async (range: ByteRange | null): Promise<AsyncIterable<Uint8Array>> => {
     if (lease) return [slice(lease, range)] as unknown as AsyncIterable<Uint8Array>;
     return (await ask(reply, (call) => storage.getContent(sha256, range, call))).bytes;

@@ -10,7 +10,7 @@ import type { ImageServiceConfig } from '../config.ts';
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 /** Of a server, or in a Host header, with a port. */
-const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|::1)(:\d+)?$/i;
+const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|::1)(:\d*)?$/i;
 const EXPOSED_HEADERS =
   'ETag, Location, Retry-After, Idempotent-Replayed, X-Request-ID, Content-Range, Accept-Ranges, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset';
 const PREFLIGHT_SECONDS = 600;

@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 import { READ_DEADLINE_MS, WRITE_DEADLINE_MS } from '../../contract/limits.ts';
 import type { Call, Outcome, WriteCall } from '../../contract/storage.ts';
+import { whenClosed } from '../../http/when-closed.ts';
 
 /** A write that began to commit just before its deadline is answered just after it. */
 const COMMIT_GRACE_MS = 500;
@@ -10,11 +11,11 @@ const COMMIT_GRACE_MS = 500;
 export async function ask<T>(reply: FastifyReply, start: (call: Call) => Promise<T>): Promise<T> {
   const left = new AbortController();
   const leave = () => left.abort(new ServiceError('request_timeout', 'The client has gone.'));
-  reply.raw.once('close', leave);
+  const stay = whenClosed(reply.raw, leave);
   try {
     return await askAlone(reply.request.id, start, left.signal);
   } finally {
-    reply.raw.off('close', leave);
+    stay();
   }
 }
 

@@ -74,7 +74,14 @@ test('on the loopback only names of the loopback are answered', async () => {
   for (const host of ['evil.example', '127.0.0.1.evil.example', 'localhost.evil:80', '10.0.0.1']) {
     await problem(await send(service.port, 'GET', { host }), 403, 'request_forbidden');
   }
-  for (const host of ['localhost', 'LOCALHOST:8000', '127.0.0.1:1', '[::1]:80', '127.9.9.9']) {
+  for (const host of [
+    'localhost',
+    'LOCALHOST:8000',
+    '127.0.0.1:1',
+    '[::1]:80',
+    'localhost:',
+    '127.9.9.9',
+  ]) {
     assert.equal((await send(service.port, 'GET', { host })).status, 200, host);
   }
   assert.equal((await send(proxied.port, 'GET', { host: 'images.example' })).status, 200);
