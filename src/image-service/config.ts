@@ -14,6 +14,12 @@ export const imageServiceSettings = {
     describe: 'port to listen on; 0 for any free one',
     parse: wholeNumber(0, 65_535),
   } satisfies Setting<number>,
+  basePath: {
+    name: 'BASE_PATH',
+    default: '',
+    describe: 'path of a proxy under which users reach the service, such as /art',
+    parse: parseBasePath,
+  } satisfies Setting<string> as Setting<string>,
   corsOrigins: {
     name: 'CORS_ORIGINS',
     default: [],
@@ -58,4 +64,18 @@ export type ImageServiceConfig = Settings<typeof imageServiceSettings>;
 function parseOrigin(text: string): string {
   if (URL.canParse(text) && new URL(text).origin === text.toLowerCase()) return text.toLowerCase();
   throw new Error('must be a list of origins, such as https://example.org,http://localhost:5173');
+}
+
+/** Below these the service has routes of its own, and could not tell a request with the path from one without. */
+const OWN_PATHS = /^\/(api|docs|health|metrics)(\/|$)/;
+const PATH = /^(\/[\w~-][\w.~-]*)+$/;
+const PATH_MAX_CHARACTERS = 200;
+
+function parseBasePath(text: string): string {
+  const path = text.replace(/\/$/, '');
+  if (path === '') return path;
+  if (PATH.test(path) && path.length <= PATH_MAX_CHARACTERS && !OWN_PATHS.test(path)) return path;
+  throw new Error(
+    'must be a path such as /art, of letters, digits, - _ . ~, and not below /api, /docs, /health or /metrics',
+  );
 }

@@ -23,6 +23,7 @@ import { ListCache } from './caches/list-cache.ts';
 import type { ImageServiceConfig } from './config.ts';
 import { deliverFromMemory } from './delivery/from-memory.ts';
 import { problemSender } from './problem.ts';
+import { underProxyPath, withoutProxyPath } from './proxy-path.ts';
 import { Admission } from './request/admission.ts';
 import { type BrowserGuard, createBrowserGuard } from './request/browser-guard.ts';
 import { keepQueryText } from './request/query.ts';
@@ -85,7 +86,9 @@ const DOCUMENT_ONLY = {
 
 /** The Image Service, ready to listen. */
 export async function buildServer(deps: ImageServiceDependencies): Promise<FastifyInstance> {
-  const { config, storage, events, log, metrics } = deps;
+  const { config, events, log, metrics } = deps;
+  const { basePath } = config;
+  const storage = underProxyPath(deps.storage, basePath);
   const sendProblem = problemSender((code) => metrics.error(code));
   const requestId = requestIds();
   const server = Fastify({
@@ -96,6 +99,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
     }),
     genReqId: requestId,
     trustProxy: config.trustProxy && nearest,
+    ...(basePath && { rewriteUrl: withoutProxyPath(basePath) }),
     http: {
       maxHeaderSize: HEADERS_MAX_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -141,7 +145,8 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   // Not while each request has to be traced, or counted.
   if (!tracesAreExported() && config.rateLimit === 0) {
     const answered = (answer: Answered) => recordAnswered(log, metrics, answer);
-    const memory = { images, contents, guard, route: CONTENT_URL, requestId, answered };
+    const route = CONTENT_URL;
+    const memory = { images, contents, guard, basePath, route, requestId, answered };
     answerFirst(server, deliverFromMemory(memory));
   }
   // After it: this waits, and meanwhile connections are told by their answers.
@@ -151,16 +156,16 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
     for (const each of [admission, images, lists]) each.close();
   });
 
-  await describeRoutes(server, deps.version);
+  await describeRoutes(server, { version: deps.version, basePath });
   await limitRate(server, config.rateLimit);
   refuseUnknown(server, guard);
-  await server.register(imagesRoutes, { storage, lists, uploads, admission });
+  await server.register(imagesRoutes, { basePath, storage, lists, uploads, admission });
   await server.register(imageRoutes, { storage, images, admission });
   await server.register(contentRoutes, { storage, images, contents, uploads });
   await server.register(themesRoutes, { storage, admission });
   await server.register(healthRoutes, deps);
   await server.register(metricsRoutes, { metrics });
-  await server.register(docsRoutes);
+  await server.register(docsRoutes, { basePath });
   await server.register(asyncapiRoutes, deps);
   return server;
 }

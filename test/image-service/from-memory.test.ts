@@ -102,6 +102,7 @@ async function serving(t: TestContext) {
     images,
     contents,
     guard,
+    basePath: '',
     route: '/api/v2/images/:id/content',
     requestId: () => 'test',
     answered: (told) => answered.emit('answered', told),

@@ -7,6 +7,7 @@ test('without variables every setting has its default', () => {
   assert.deepEqual(readSettings(imageServiceSettings, { PORT: '', HOST: ' ' }), {
     host: '127.0.0.1',
     port: 8000,
+    basePath: '',
     corsOrigins: [],
     trustProxy: false,
     deliveryCacheMb: 64,
@@ -40,4 +41,24 @@ test('all faults come in one message that names variable, value and remedy', () 
       return true;
     },
   );
+});
+
+test("a base path has no slash at its end, and none of the service's own paths", () => {
+  const basePath = (BASE_PATH: string) =>
+    readSettings(imageServiceSettings, { BASE_PATH }).basePath;
+  assert.equal(basePath('/'), '');
+  assert.equal(basePath('/art/'), '/art');
+  assert.equal(basePath('/dnd/v1.2/api'), '/dnd/v1.2/api');
+  for (const wrong of [
+    'art',
+    '//art',
+    '/a b',
+    '/../art',
+    '/art?',
+    '/api',
+    '/docs/art',
+    '/metrics',
+  ]) {
+    assert.throws(() => basePath(wrong), /must be a path such as \/art/, wrong);
+  }
 });

@@ -11,6 +11,8 @@ export type MemoryDelivery = {
   images: ImageCache;
   contents: ContentCache;
   guard: BrowserGuard;
+  /** Optional at the beginning of an address. */
+  basePath: string;
   /** Of the router, such as `/images/:id/content`. */
   route: string;
   requestId(request: IncomingMessage): string;
@@ -24,8 +26,9 @@ export type MemoryDelivery = {
  * pages of other origins, faults.
  */
 export function deliverFromMemory(delivery: MemoryDelivery): FirstAnswer {
-  const { images, contents, guard, route } = delivery;
-  const address = new RegExp(`^${route.replace(':id', '([^/?#]+)')}(?:\\?(.*))?$`);
+  const { images, contents, guard, basePath, route } = delivery;
+  const base = basePath && `(?:${basePath.replaceAll('.', '\\.')})?`;
+  const address = new RegExp(`^${base}${route.replace(':id', '([^/?#]+)')}(?:\\?(.*))?$`);
   return (request, response) => {
     const { method, url, headers: given } = request;
     if (method !== 'GET' || given.range !== undefined || given.origin !== undefined) return false;

@@ -3,7 +3,9 @@ import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import { JSON_TYPE, SHARED_SCHEMAS } from './answers.ts';
 
-const DESCRIPTION = `Takes in, keeps, organises, finds and delivers portraits, tokens, maps and item art, by theme.
+const description = (
+  basePath: string,
+) => `Takes in, keeps, organises, finds and delivers portraits, tokens, maps and item art, by theme.
 
 **Visibility is not enforced yet.** It is kept, returned and filtered, but until access control exists every image, \
 private ones included, can be read and changed by whoever reaches this service. \`owner\` is always null.
@@ -11,7 +13,7 @@ private ones included, can be read and changed by whoever reaches this service. 
 Every error is RFC 9457 \`application/problem+json\` with a stable \`code\`. \
 Any write may carry an \`Idempotency-Key\`, which makes repeating it harmless.
 
-Other services ask the same over the message hub: [/asyncapi.json](/asyncapi.json) describes its messages.`;
+Other services ask the same over the message hub: [asyncapi.json](${basePath}/asyncapi.json) describes its messages.`;
 
 /** Swagger UI sets styles from its script, and draws its icons from data: addresses. */
 const PAGE_POLICY = [
@@ -26,13 +28,16 @@ const PAGE_POLICY = [
 ].join('; ');
 
 /** Collects the schemas of the routes that are registered after it. */
-export async function describeRoutes(server: FastifyInstance, version: string): Promise<void> {
+export async function describeRoutes(
+  server: FastifyInstance,
+  { version, basePath }: { version: string; basePath: string },
+): Promise<void> {
   for (const schema of SHARED_SCHEMAS) server.addSchema(schema);
   await server.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'D&D Image Service', version, description: DESCRIPTION },
-      servers: [{ url: '/', description: 'this service' }],
+      info: { title: 'D&D Image Service', version, description: description(basePath) },
+      servers: [{ url: basePath || '/', description: 'this service' }],
       tags: [
         { name: 'images', description: 'upload, describe, find' },
         { name: 'content', description: 'the bytes' },
@@ -48,17 +53,21 @@ export async function describeRoutes(server: FastifyInstance, version: string): 
 }
 
 /** The OpenAPI document, and the page that shows it and tries it out. */
-export async function docsRoutes(scope: FastifyInstance): Promise<void> {
+export async function docsRoutes(
+  scope: FastifyInstance,
+  { basePath }: { basePath: string },
+): Promise<void> {
   let document: string | undefined;
   scope.get('/openapi.json', (_request, reply) => {
     // Built when first asked for: a start need not wait for it.
     document ??= JSON.stringify(scope.swagger());
     reply.type(JSON_TYPE).header('cache-control', 'no-cache').send(document);
   });
-  scope.get('/', (_request, reply) => reply.redirect('/docs'));
+  scope.get('/', (_request, reply) => reply.redirect(`${basePath}/docs`));
 
   await scope.register(swaggerUi, {
     routePrefix: '/docs',
+    indexPrefix: basePath,
     staticCSP: PAGE_POLICY,
     uiConfig: { layout: 'BaseLayout', displayRequestDuration: true },
     theme: { title: 'D&D Image Service' },

@@ -13,6 +13,7 @@ import { acceptImageForm, FORM_LIMITS } from '../request/upload-form.ts';
 import { IDEMPOTENCY_HEADER, JSON_TYPE, json, readProblems, writeProblems } from './answers.ts';
 
 export type ImagesDependencies = {
+  basePath: string;
   storage: Storage;
   lists: ListCache;
   uploads: UploadGate;
@@ -22,7 +23,7 @@ export type ImagesDependencies = {
 /** All images: upload, list and search. */
 export async function imagesRoutes(
   scope: FastifyInstance,
-  { storage, lists, uploads, admission }: ImagesDependencies,
+  { basePath, storage, lists, uploads, admission }: ImagesDependencies,
 ): Promise<void> {
   await scope.register(multipart, FORM_LIMITS);
 
@@ -37,7 +38,7 @@ export async function imagesRoutes(
     const image = answerOnce(reply, outcome);
     return reply
       .code(201)
-      .header('location', `/api/v2/images/${image.id}`)
+      .header('location', `${basePath}/api/v2/images/${image.id}`)
       .header('etag', `"${image.version}"`)
       .header('cache-control', 'no-store')
       .send(image);
