@@ -12,7 +12,7 @@ import {
   Timestamp,
 } from './image.ts';
 import { CONTENT_MAX_BYTES, FILENAME_MAX_CHARACTERS, MESSAGE_CONTENT_MAX_BYTES } from './limits.ts';
-import type { StorageEvent } from './storage.ts';
+import { Pong, type StorageEvent } from './storage.ts';
 import { Theme, ThemeFields } from './theme.ts';
 
 /** What travels over the Message Hub: names, and the JSON of every message. docs/message-hub.md */
@@ -143,7 +143,7 @@ export const OPERATIONS = {
   },
   ping: {
     data: Empty,
-    answer: Type.Object({ version: Type.String() }, { additionalProperties: false }),
+    answer: Pong,
     writes: false,
   },
 } as const satisfies Record<string, Operation>;

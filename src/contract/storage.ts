@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { ERROR_CODES } from './errors.ts';
 import {
   type Image,
   ImageFields,
@@ -88,6 +89,24 @@ export type Content = {
 /** First and last byte, both included, as in HTTP. */
 export type ByteRange = { first: number; last: number };
 
+/** What a storage that can be read says of itself. */
+export const Pong = Type.Object(
+  {
+    version: Type.String(),
+    degraded: Type.Optional(
+      Type.Object(
+        { code: Type.Enum([...ERROR_CODES]), message: Type.String() },
+        {
+          additionalProperties: false,
+          description: 'why a write fails now, as its error would say; absent while writes work',
+        },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+export type Pong = Static<typeof Pong>;
+
 export interface Storage {
   /**
    * Takes the bytes of a coming `createImage` or `replaceContent` with the same operation id:
@@ -165,8 +184,8 @@ export interface Storage {
     call: WriteCall,
   ): Promise<Outcome<{ theme: Theme; created: boolean }>>;
 
-  /** Answers when the state can be read and written. */
-  ping(call: Call): Promise<{ version: string }>;
+  /** Answers when the state can be read; `degraded` tells why a write would fail now. */
+  ping(call: Call): Promise<Pong>;
 }
 
 /** Says that an image changed; published after the change is durable, at least once. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { ServiceError } from '../contract/errors.ts';
 import type { Storage } from '../contract/storage.ts';
 import type { Hub } from '../hub/hub.ts';
 import type { ContentClient } from './content-client.ts';
@@ -29,7 +30,8 @@ export async function stateHealth(storage: Storage, hub: Hub, version: string) {
   const [state, message_hub] = await Promise.all([
     timed(OWN_PROBE_MAX_MS, async (signal) => {
       const deadline = Date.now() + OWN_PROBE_MAX_MS;
-      await storage.ping({ requestId: randomUUID(), deadline, signal });
+      const { degraded } = await storage.ping({ requestId: randomUUID(), deadline, signal });
+      if (degraded) throw new ServiceError(degraded.code, degraded.message);
     }),
     hubHealth(hub, OWN_PROBE_MAX_MS),
   ]);

@@ -12,6 +12,7 @@ import type {
   ContentClaim,
   CreateImage,
   Outcome,
+  Pong,
   Storage,
   WriteCall,
 } from '../contract/storage.ts';
@@ -111,8 +112,8 @@ export class RemoteStorage implements Storage {
     return { value: { theme: data as Theme, created }, replayed };
   }
 
-  async ping(call: Call): Promise<{ version: string }> {
-    return (await this.#requester.ask('ping', randomUUID(), {}, call)).data as { version: string };
+  async ping(call: Call): Promise<Pong> {
+    return (await this.#requester.ask('ping', randomUUID(), {}, call)).data as Pong;
   }
 
   /** What is read from now on has all changes that were heard of. */

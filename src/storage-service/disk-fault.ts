@@ -1,14 +1,22 @@
 import { ServiceError } from '../contract/errors.ts';
 
-const FULL = new Set(['ENOSPC', 'EDQUOT']);
-const AWAY = new Set(['EROFS', 'EIO', 'EACCES', 'EPERM', 'EMFILE', 'ENFILE', 'ENODEV', 'ESTALE']);
+/** EMLINK: a folder or file system that has reached one of its own limits. */
+const FULL = new Set(['ENOSPC', 'EDQUOT', 'EMLINK']);
 
-/** What a failed file operation means to a client; an error that is none passes unchanged. */
+/**
+ * What a failed file operation means to a client; an error that is none passes unchanged. An error of
+ * the system is recognised by its errno, not by a list of codes: file systems fail in many ways, and
+ * none of them is a fault of the request or of this program.
+ */
 export function diskFault(error: unknown): unknown {
-  const code = (error as NodeJS.ErrnoException | null)?.code;
-  if (code !== undefined && FULL.has(code)) return storageFull(error);
-  if (code !== undefined && AWAY.has(code)) return storageUnavailable(error);
-  return error;
+  if (!isSystemError(error)) return error;
+  return FULL.has(error.code) ? storageFull(error) : storageUnavailable(error);
+}
+
+/** `syscall` tells it from errors of Node itself, such as of a stream that was closed. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+  const { code, errno, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  return typeof code === 'string' && typeof errno === 'number' && typeof syscall === 'string';
 }
 
 export function storageFull(cause: unknown): ServiceError {

@@ -23,6 +23,7 @@ import {
   ContentClaim,
   type CreateImage,
   type Outcome,
+  type Pong,
   type Storage,
   type StorageEvent,
   type StorageEvents,
@@ -183,9 +184,12 @@ export class Store implements Storage, StorageEvents {
     return this.#write({ operation: 'put_theme', name, fields }, call);
   }
 
-  async ping(call: Call): Promise<{ version: string }> {
-    await this.#parts.catalog.ping(call);
-    return { version: this.#parts.version };
+  async ping(call: Call): Promise<Pong> {
+    const { version, catalog, blobs } = this.#parts;
+    const failures = await Promise.all([catalog.ping(call), blobs.ping()]);
+    const failure = failures.find((failed) => failed !== undefined);
+    if (!failure) return { version };
+    return { version, degraded: { code: failure.code, message: failure.message } };
   }
 
   get heard(): boolean {

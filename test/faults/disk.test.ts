@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,7 @@ import { FileBlobStore } from '../../src/storage-service/blobs/file-blob-store.t
 import { form, png, REQUIRED } from '../services/api.ts';
 import { assertNothingLeftOver, contentsOf, eventually } from '../services/data-folder.ts';
 import { runVerify, ServiceProcess } from '../services/service-process.ts';
+import { opening, writeCall } from '../storage-service/opening.ts';
 import { cannotMount, ext4, fill, reserve, tmpfs } from './mounted.ts';
 
 const options = { skip: cannotMount(), timeout: 120_000 };
@@ -28,6 +29,8 @@ test(
     const filler = await fill(service.dataDir);
     await assertReadable(service, taken);
     await assertChangesRefused(service, changing);
+    assert.equal(await storageHealth(service), 'unhealthy');
+    assert.equal(await readiness(service), 200, 'it still reads');
     await Promise.all([filler.empty(), room.empty()]);
     await assertWorks(service, taken);
   },
@@ -115,6 +118,7 @@ test(
     await assertReadable(first, taken);
     await assertChangesRefused(first, changing);
     assert.equal(await storageHealth(first), 'unhealthy');
+    assert.equal(await readiness(first), 200, 'it still reads');
     await first.process.kill();
 
     const refused = new ServiceProcess(dataDir);
@@ -135,6 +139,24 @@ test('a folder of blobs that cannot be written is storage that is away', options
   const putting = store.put('ab'.repeat(32), fileURLToPath(import.meta.url), 1);
   await assert.rejects(putting, { code: 'storage_unavailable' });
 });
+
+test(
+  'a ping of a store that cannot write tells why, and one that cannot read fails',
+  options,
+  async (t) => {
+    const dataDir = tmpfs(t, SIZE);
+    const { store, create } = await opening(t, dataDir);
+    await create();
+    const filler = await fill(dataDir);
+    const { degraded } = await store.ping(writeCall());
+    assert.equal(degraded?.code, 'storage_full');
+    assert.match(degraded.message, /full/);
+    await filler.empty();
+    assert.deepEqual(Object.keys(await store.ping(writeCall())), ['version']);
+    await rename(join(dataDir, 'blobs'), join(dataDir, 'gone'));
+    await assert.rejects(store.ping(writeCall()), { code: 'storage_unavailable' });
+  },
+);
 
 type Service = { url: string; dataDir: string; process: ServiceProcess };
 type Sent = { image: Image; sha256: string };
@@ -247,6 +269,12 @@ async function storageHealth({ url }: Service): Promise<string> {
     dependencies: { storage: { status: string } };
   };
   return body.dependencies.storage.status;
+}
+
+async function readiness({ url }: Service): Promise<number> {
+  const response = await fetch(`${url}/health/ready`);
+  await response.body?.cancel();
+  return response.status;
 }
 
 /** All is there, changes are taken, nothing is left over, and `verify` agrees. */

@@ -120,6 +120,15 @@ export function blobStoreSuite(
       assert.deepEqual(listed, expected);
     });
 
+    test('answers a ping, which leaves nothing in the store', async (t) => {
+      const { store, put } = await setup(t);
+      const sha256 = await put(randomBytes(10));
+      const pings = Array.from({ length: 3 }, () => store.ping());
+      assert.deepEqual(await Promise.all(pings), [undefined, undefined, undefined]);
+      const names = (await Array.fromAsync(store.list())).map((blob) => blob.sha256);
+      assert.deepEqual(names, [sha256]);
+    });
+
     test('frees a reading that is given up', async (t) => {
       const { store, put } = await setup(t);
       const sha256 = await put(randomBytes(2_000_000));

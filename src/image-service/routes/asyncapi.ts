@@ -33,7 +33,7 @@ const SUMMARIES: Record<OperationName, string> = {
   get_content: 'the bytes of an image: of either `image_id` or `sha256`',
   list_themes: 'all themes',
   put_theme: 'describes a theme',
-  ping: 'answers when images can be read and written',
+  ping: 'answers when images can be read; `degraded` tells why writes fail now',
 };
 
 /** What the `x-` arguments of a queue are in RabbitMQ; the service declares these. */

@@ -37,7 +37,7 @@ export async function healthRoutes(
   scope.get('/health', { schema: HEALTH }, async (request, reply) => {
     const [hub, state] = await Promise.all([
       probe(messageHub),
-      probe(storageHealth ?? (() => ping(request.id))),
+      probe(storageHealth ?? (() => stateOf(request.id))),
     ]);
     const dependencies = { message_hub: hub, storage: state };
     const working = Object.values(dependencies).filter(({ status }) => status === 'healthy').length;
@@ -57,9 +57,18 @@ export async function healthRoutes(
   });
 
   async function ping(requestId: string): Promise<DependencyHealth> {
-    const signal = AbortSignal.timeout(PROBE_MAX_MS);
-    await storage.ping({ requestId, deadline: Date.now() + PROBE_MAX_MS, signal });
+    await pong(requestId);
     return { status: 'healthy', latency_ms: 0 };
+  }
+
+  async function stateOf(requestId: string): Promise<DependencyHealth> {
+    const { degraded } = await pong(requestId);
+    return { status: degraded ? 'unhealthy' : 'healthy', latency_ms: 0 };
+  }
+
+  function pong(requestId: string) {
+    const signal = AbortSignal.timeout(PROBE_MAX_MS);
+    return storage.ping({ requestId, deadline: Date.now() + PROBE_MAX_MS, signal });
   }
 }
 

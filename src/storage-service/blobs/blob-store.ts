@@ -1,3 +1,4 @@
+import type { ServiceError } from '../../contract/errors.ts';
 import type { ByteRange } from '../../contract/storage.ts';
 
 export type StoredBlob = { sha256: string; size_bytes: number; modified_at: Date };
@@ -27,6 +28,9 @@ export interface BlobStore {
 
   /** Takes damaged bytes out of the store without destroying them. False when there were none. */
   setAside(sha256: string): Promise<boolean>;
+
+  /** Fails unless blobs can be read. Answers with the error that a `put` would get now. */
+  ping(): Promise<ServiceError | undefined>;
 
   /** Every blob, in no order; one that comes or goes meanwhile may be missed. */
   list(): AsyncIterable<StoredBlob>;

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
+import { type ServiceError, toServiceError } from '../../contract/errors.ts';
 import type { ByteRange } from '../../contract/storage.ts';
 import { diskFault } from '../disk-fault.ts';
 import type { BlobStore, StoredBlob } from './blob-store.ts';
@@ -10,6 +11,9 @@ const READ_CHUNK_BYTES = 256 * 1024;
 const BLOB_NAME = /^[0-9a-f]{64}$/;
 const SHARD_NAME = /^[0-9a-f]{2}$/;
 const ASIDE = 'damaged';
+const PROBE = 'probe';
+/** About a small image: a disk that has no room for it is full. It is removed before it is synced. */
+const PROBE_BYTES = Buffer.alloc(64 * 1024);
 
 /**
  * Blobs as files, `<folder>/<first two hex digits>/<sha256>`; set aside they are in
@@ -22,6 +26,7 @@ export class FileBlobStore implements BlobStore {
   readonly #folder: string;
   /** Shards whose own name is known to be durable. */
   readonly #shards = new Map<string, Promise<string>>();
+  #pinging: Promise<ServiceError | undefined> | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -67,6 +72,31 @@ export class FileBlobStore implements BlobStore {
     await fs.mkdir(aside, { recursive: true });
     const moved = fs.rename(this.#path(sha256), join(aside, sha256)).then(() => true);
     return (await ifPresent(moved)) ?? false;
+  }
+
+  /** Shared: on a disk that hangs, each ping would otherwise occupy another thread for good. */
+  ping(): Promise<ServiceError | undefined> {
+    this.#pinging ??= this.#ping().finally(() => {
+      this.#pinging = undefined;
+    });
+    return this.#pinging;
+  }
+
+  async #ping(): Promise<ServiceError | undefined> {
+    try {
+      await fs.access(this.#folder, fs.constants.R_OK | fs.constants.X_OK);
+    } catch (error) {
+      throw diskFault(error);
+    }
+    const probe = join(this.#folder, PROBE);
+    try {
+      await fs.writeFile(probe, PROBE_BYTES);
+      return undefined;
+    } catch (error) {
+      return toServiceError(diskFault(error));
+    } finally {
+      await fs.rm(probe, { force: true }).catch(() => {});
+    }
   }
 
   async *list(): AsyncIterable<StoredBlob> {

@@ -1,3 +1,4 @@
+import type { ServiceError } from '../../contract/errors.ts';
 import type {
   Image,
   ImageFields,
@@ -144,8 +145,8 @@ export interface Catalog {
   /** Makes anew what follows from the images: search rows and counts. */
   rebuild(): Promise<void>;
 
-  /** Fails unless the catalog can be written. */
-  ping(call: Call): Promise<void>;
+  /** Fails unless the catalog can be read. Answers with the error that a write would get now. */
+  ping(call: Call): Promise<ServiceError | undefined>;
 
   usage(): Promise<Usage>;
 

@@ -56,6 +56,8 @@ export class SimulatedBlobs implements BlobStore {
     throw new Error('Nobody repairs anything here.');
   }
 
+  async ping(): Promise<undefined> {}
+
   async *list(): AsyncIterable<StoredBlob> {
     const names = await this.#process.call('list', () => [...this.#disk.blobs.keys()]);
     for (const sha256 of names) {

@@ -1,4 +1,4 @@
-import { ServiceError } from '../../../contract/errors.ts';
+import { ServiceError, toServiceError } from '../../../contract/errors.ts';
 import type { Image, ImageFilter, ImagePage } from '../../../contract/image.ts';
 import type { Json } from '../../../contract/json.ts';
 import {
@@ -27,6 +27,8 @@ import type { ReadCalls, WriteCalls } from './threads/messages.ts';
 
 /** Work on the whole catalog: minutes for millions of images. */
 const WHOLE_DEADLINE_MS = 60 * 60 * 1000;
+/** Part of the time of a ping after which a write counts as failed. */
+const PING_WRITE_SHARE = 0.75;
 
 /**
  * The catalog in one SQLite file: a thread that writes, one that reads beside it, and a second of
@@ -143,8 +145,15 @@ export class SqliteCatalog implements Catalog {
     return this.#read('blobsAfter', [sha256, limit]);
   }
 
-  ping({ deadline }: Call): Promise<void> {
-    return this.#write('touch', [Date.now()], deadline);
+  async ping({ deadline }: Call): Promise<ServiceError | undefined> {
+    const now = Date.now();
+    // A write that hangs must leave time to say that reads work.
+    const writeDeadline = now + (deadline - now) * PING_WRITE_SHARE;
+    const [failed] = await Promise.all([
+      this.#write('touch', [now], writeDeadline).then(() => undefined, writeFault),
+      this.#read('findBlob', [''], deadline),
+    ]);
+    return failed;
   }
 
   usage(): Promise<Usage> {
@@ -196,6 +205,12 @@ export class SqliteCatalog implements Catalog {
     if (!this.#writer) throw storageUnavailable(new Error('The catalog was opened to read.'));
     return this.#writer.ask(call, values, deadline, outcomeUnknown);
   }
+}
+
+/** A ping has no outcome that could be repeated. */
+function writeFault(thrown: unknown): ServiceError {
+  const error = toServiceError(thrown);
+  return error.code === 'outcome_unknown' ? storageUnavailable(error) : error;
 }
 
 function outcomeUnknown(): ServiceError {
