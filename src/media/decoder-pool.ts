@@ -25,8 +25,15 @@ export const DECODER_DEFAULTS: DecoderPoolOptions = {
   // last one waits 2 s.
   queueMax: 30,
   pixelsMax: IMAGE_MAX_PIXELS,
-  // The largest image taken needs 5 s on a slow core.
-  stepMaxMs: 15_000,
+  // The largest image accepted needs 5 s on a slow core.
+  stepCpuMaxMs: 10_000,
+  // Together with a second try less than a write may take (WRITE_DEADLINE_MS). A disk that answers
+  // at all does so sooner.
+  stallMaxMs: 5_000,
+  // A demanding image that gets a sixth of a core; its sender has left long before.
+  stepMaxMs: 60_000,
+  // A start needs 0.2 s of a core.
+  startMaxMs: 10_000,
   // 144 megapixels as a progressive JPEG need 0.9 GiB, as GIF 0.7, as WebP 0.2. AVIF alone comes
   // near: it takes 2 GiB at 140 megapixels, or at 90 of 10 bits without subsampling.
   memoryMaxBytes: 3 * 1024 ** 3,
@@ -108,14 +115,7 @@ export class DecoderPool implements Inspector {
       return await this.#attempt(path, this.#options.jobs, signal);
     } catch (error) {
       if (!(error instanceof DecoderDiedError)) throw error;
-      if (error.death === 'exit') throw error;
-      if (error.death === 'memory') {
-        const mebibytes = Math.floor(this.#options.memoryMaxBytes / 1024 ** 2);
-        const message = `The image needs more than ${mebibytes} MiB of memory to decode.`;
-        throw new ServiceError('image_too_large', message, { cause: error });
-      }
-      const message = 'The image cannot be decoded: it breaks the decoder. Save it anew.';
-      throw new ServiceError('image_unreadable', message, { cause: error });
+      throw deathError(error, this.#options);
     }
   }
 
@@ -156,6 +156,37 @@ function rejected(signal: AbortSignal): Promise<never> {
     if (signal.aborted) reject(signal.reason);
     else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
+}
+
+/** What the death of a decoder that read one image alone says about the image, or about the host. */
+function deathError(cause: DecoderDiedError, { memoryMaxBytes }: DecoderLimits): ServiceError {
+  switch (cause.death) {
+    case 'memory': {
+      const mebibytes = Math.floor(memoryMaxBytes / 1024 ** 2);
+      const message = `The image needs more than ${mebibytes} MiB of memory to decode.`;
+      return new ServiceError('image_too_large', message, { cause });
+    }
+    case 'crash': {
+      const message = 'The image crashes the decoder. Re-export it and try again.';
+      return new ServiceError('image_unreadable', message, { cause });
+    }
+    case 'start': {
+      const message = 'The image decoder cannot be started. Try again later.';
+      return new ServiceError('storage_unavailable', message, { cause });
+    }
+    case 'stalled': {
+      const message =
+        'The server had too little processor time to decode the image. Try again later.';
+      return new ServiceError('overloaded', message, { cause });
+    }
+    case 'killed': {
+      const message =
+        'The server interrupted the decoding of the image, perhaps for lack of memory. Try again later.';
+      return new ServiceError('overloaded', message, { cause });
+    }
+    case 'ended':
+      return new ServiceError('overloaded', 'The decoder was replaced. Try again soon.', { cause });
+  }
 }
 
 function tooLate(message: string): ServiceError {

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { deflateSync } from 'node:zlib';
 import { IMAGE_MAX_PIXELS } from '../../src/contract/limits.ts';
 import { DecoderPool } from '../../src/media/decoder-pool.ts';
-import { image, largeMap } from '../fixtures/images.ts';
+import { image, largeMap, PNG_SIGNATURE, pngChunk, pngHeader } from '../fixtures/images.ts';
 import { call, inspecting } from './inspecting.ts';
 
 const noProc = existsSync('/proc/self/statm') ? false : 'needs /proc';
@@ -57,14 +58,129 @@ test('a job survives the death of the process it ran in', { skip: noProc }, asyn
   assert.equal((await inspection).facts.width, 12_000);
 });
 
-test('a decode that does not end is ended, and other images are not harmed', async (t) => {
-  const { pool, folder, keep } = await inspecting(t, { stepMaxMs: 3_000 });
+/** Quick to make, and more than half a second of processor time to decode. */
+function demanding(): Buffer {
+  const [side, pixels] = [12_000, deflateSync(Buffer.alloc(1_501 * 12_000), { level: 1 })];
+  return Buffer.concat([
+    PNG_SIGNATURE,
+    pngHeader(side, side, 1, 0),
+    pngChunk('IDAT', pixels),
+    pngChunk('IEND'),
+  ]);
+}
+
+/** Does something to each new child of this process that is seen while `condition` holds. */
+function eachChild(t: TestContext, act: (pid: number) => void, condition = () => true): void {
+  const seen = new Set(children());
+  const watching = new AbortController();
+  t.after(() => watching.abort());
+  void until(() => {
+    if (condition()) {
+      for (const pid of children().filter((pid) => !seen.has(pid))) {
+        seen.add(pid);
+        act(pid);
+      }
+    }
+    return watching.signal.aborted;
+  });
+}
+
+test('a decode that waits without end is given up as no fault of the image, others go on', async (t) => {
+  const { pool, folder, keep } = await inspecting(t, { stallMaxMs: 1_000 });
   const good = await keep(await image('png'));
   const hung = pool.inspect(endless(folder), call());
   const beside = pool.inspect(good, call());
-  await assert.rejects(hung, { code: 'image_unreadable', message: /longer than 3 seconds/ });
+  await assert.rejects(hung, { code: 'overloaded', message: /Try again later/ });
   assert.equal((await beside).facts.width, 320);
   assert.equal((await pool.inspect(good, call())).facts.width, 320);
+});
+
+test('a step is ended by the clock too, should it get next to no processor time', async (t) => {
+  const { pool, folder } = await inspecting(t, { stepMaxMs: 300 });
+  await assert.rejects(pool.inspect(endless(folder), call()), { code: 'overloaded' });
+});
+
+test('an image that takes too much processor time is refused, and others go on', async (t) => {
+  const { pool, keep } = await inspecting(t, { stepCpuMaxMs: 150 });
+  const [good, bomb] = [await keep(await image('png')), await keep(demanding())];
+  const refused = pool.inspect(bomb, call());
+  const beside = pool.inspect(good, call());
+  await assert.rejects(refused, { code: 'image_unreadable', message: /0.15 seconds of processor/ });
+  assert.equal((await beside).facts.width, 320);
+});
+
+test('a good image survives a decoder that stands still', { skip: noProc }, async (t) => {
+  const { pool, keep } = await inspecting(t, { stallMaxMs: 1_000 });
+  const path = await keep(await image('png'));
+  const before = children();
+  await pool.inspect(path, call());
+  const [stopped] = children().filter((pid) => !before.includes(pid));
+  process.kill(stopped!, 'SIGSTOP');
+  assert.equal((await pool.inspect(path, call())).facts.width, 320);
+  assert.equal(children().includes(stopped!), false, 'the stopped process is gone');
+});
+
+test('when every decoder stands still the image is not to blame', { skip: noProc }, async (t) => {
+  const { pool, keep } = await inspecting(t, { stallMaxMs: 300 });
+  const path = await keep(await image('png'));
+  eachChild(t, (pid) => process.kill(pid, 'SIGSTOP'));
+  await assert.rejects(pool.inspect(path, call()), {
+    code: 'overloaded',
+    message: /too little processor time/,
+  });
+});
+
+test('a pause of the whole service does not count as a stalled decoder', {
+  skip: noProc,
+}, async (t) => {
+  const { pool, keep } = await inspecting(t, { stallMaxMs: 1_000 });
+  const path = await keep(demanding());
+  const before = children();
+  const inspection = pool.inspect(path, call());
+  await until(() => pool.load.pixels > 0);
+  const [child] = children().filter((pid) => !before.includes(pid));
+  process.kill(child!, 'SIGSTOP');
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+  process.kill(child!, 'SIGCONT');
+  await inspection;
+  assert.ok(children().includes(child!), 'the process was not replaced');
+});
+
+test('a decoder that somebody else kills says nothing about the image', {
+  skip: noProc,
+}, async (t) => {
+  const { pool, keep } = await inspecting(t);
+  const path = await keep(demanding());
+  const kill = (pid: number) => process.kill(pid, 'SIGKILL');
+  eachChild(t, kill, () => pool.load.pixels > 0);
+  await assert.rejects(pool.inspect(path, call()), { code: 'overloaded', message: /memory/ });
+});
+
+test('an image that crashes the decoder twice is refused', { skip: noProc }, async (t) => {
+  const { pool, keep } = await inspecting(t);
+  const path = await keep(demanding());
+  const crash = (pid: number) => process.kill(pid, 'SIGSEGV');
+  eachChild(t, crash, () => pool.load.pixels > 0);
+  await assert.rejects(pool.inspect(path, call()), {
+    code: 'image_unreadable',
+    message: /crashes the decoder/,
+  });
+});
+
+test('a decoder that cannot be started says nothing about the image', async (t) => {
+  const { pool, keep } = await inspecting(t);
+  const path = await keep(await image('png'));
+  const unavailable = { code: 'storage_unavailable', message: /cannot be started/ };
+  const { execPath } = process;
+  process.execPath = '/nowhere/node';
+  await assert.rejects(pool.inspect(path, call()), unavailable).finally(() => {
+    process.execPath = execPath;
+  });
+  process.env.NODE_OPTIONS = '--no-such-option';
+  await assert.rejects(pool.inspect(path, call()), unavailable).finally(() => {
+    delete process.env.NODE_OPTIONS;
+  });
+  assert.equal((await pool.inspect(path, call())).facts.width, 320);
 });
 
 test('a decode that takes too much memory is ended', { skip: noProc }, async (t) => {

@@ -30,3 +30,5 @@ export type Answer =
   | { id: number; value: Steps[Step]['answer'] }
   /** `reason` is for the log. */
   | { id: number; error: ErrorData; reason: string };
+/** What the process sends: first that it can be asked, then its answers. */
+export type Message = { ready: true } | Answer;
