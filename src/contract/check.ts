@@ -1,6 +1,7 @@
 import { type Static, type TObject, Type } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import { type FieldError, invalid } from './errors.ts';
+import { InexactNumber } from './json.ts';
 
 /** A property of an object schema, ready to check a value. */
 type Rule = { check: Validator; required: boolean; expected: string };
@@ -51,10 +52,38 @@ export function faultsOf(schema: TObject, value: unknown, at = ''): FieldError[]
       const message = `is required: ${rule.expected}`;
       if (rule.required) faults.push({ field: path(field), message });
     } else if (!rule.check.Check(given)) {
-      faults.push({ field: path(field), message: `must be ${rule.expected}` });
+      const message = `must be ${rule.expected}`;
+      faults.push(inexactNumberIn(given, path(field)) ?? { field: path(field), message });
     }
   }
   return faults;
+}
+
+const NUMBER_SHOWN_MAX_CHARACTERS = 40;
+/** An attribute may be a list. Nothing is nested deeper, and a client may send more levels. */
+const NUMBER_MAX_DEPTH = 2;
+
+/** The first number in a value that JSON cannot carry exactly, named by its field. */
+function inexactNumberIn(
+  value: unknown,
+  field: string,
+  depth = NUMBER_MAX_DEPTH,
+): FieldError | undefined {
+  if (value instanceof InexactNumber) {
+    const { source } = value;
+    const long = source.length > NUMBER_SHOWN_MAX_CHARACTERS;
+    const shown = long ? `${source.slice(0, NUMBER_SHOWN_MAX_CHARACTERS)}…` : source;
+    const message = `is ${shown}, which a JSON number cannot carry exactly; send it as text: "${shown}"`;
+    return { field, message };
+  }
+  if (depth === 0 || typeof value !== 'object' || value === null) return undefined;
+  for (const [key, inner] of Object.entries(value)) {
+    const name = key.slice(0, NAME_SHOWN_MAX_CHARACTERS);
+    const at = Array.isArray(value) ? field : `${field}.${name}`;
+    const found = inexactNumberIn(inner, at, depth - 1);
+    if (found) return found;
+  }
+  return undefined;
 }
 
 /** The value as its schema's type. Throws invalid_request that names every faulty field. */

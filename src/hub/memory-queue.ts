@@ -1,3 +1,4 @@
+import { parseJson } from '../contract/json.ts';
 import { PREFETCH_MAX_REQUESTS } from '../contract/limits.ts';
 import type { Message, Received, Settlement } from './hub.ts';
 
@@ -119,6 +120,6 @@ function passageOf({ lane, connection }: Receiver, { message }: Request) {
 
 export function receivedOf(message: Message): Received {
   const { message_id, correlation_id, reply_to, in_reply_to, request_id, traceparent } = message;
-  const body: unknown = JSON.parse(message.body);
+  const body = parseJson(message.body);
   return { message_id, correlation_id, reply_to, in_reply_to, request_id, traceparent, body };
 }

@@ -19,7 +19,11 @@ after(async () => {
 
 type Fault = { code: string; message: string; details: { errors?: { field: string }[] } };
 
-async function refusal(metadata: unknown, data: unknown): Promise<Fault> {
+async function refusal(
+  metadata: unknown,
+  data: unknown,
+  changed = (body: string) => body,
+): Promise<Fault> {
   const message_id = randomUUID();
   await client.sendRequest({
     type: 'storage.request',
@@ -27,7 +31,7 @@ async function refusal(metadata: unknown, data: unknown): Promise<Fault> {
     correlation_id: randomUUID(),
     reply_to: client.replyQueue,
     timestamp: Date.now(),
-    body: JSON.stringify({ metadata, data }),
+    body: changed(JSON.stringify({ metadata, data })),
   });
   const isAnswer = ({ in_reply_to }: Received) => in_reply_to === message_id;
   await eventually(() => assert.ok(replies.some(isAnswer)));
@@ -112,6 +116,21 @@ for (const [what, given, data, field] of REFUSED) {
     assert.ok(message.startsWith(`${field} `), message);
   });
 }
+
+test('a number that would become another one is refused by its name', async () => {
+  const long = '{"id":[1,1234567890123456789]}';
+  const content = { sha256, size_bytes: 1 };
+  for (const data of [
+    request('create_image', { ...image, content, attributes: 'LONG' }),
+    request('update_image', { image_id: randomUUID(), patch: { attributes: 'LONG' } }),
+  ]) {
+    const { code, message } = await refusal(metadata(), data, (body) =>
+      body.replace('"LONG"', long),
+    );
+    assert.equal(code, 'invalid_request');
+    assert.match(message, /^attributes\.id is 1234567890123456789, .*send it as text/);
+  }
+});
 
 test('a request that cannot be read is counted as received and as malformed, other faults are not', async () => {
   const counted = async (given: unknown, data: unknown) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
+import { InexactNumber } from '../../src/contract/json.ts';
 import { PREFETCH_MAX_REQUESTS } from '../../src/contract/limits.ts';
 import type { Hub, Message, Received, Settlement } from '../../src/hub/hub.ts';
 import { eventually } from '../services/data-folder.ts';
@@ -29,6 +30,23 @@ export function hubSuite(name: string, open: () => Promise<Opened>): void {
       await eventually(() => assert.equal(answers.length, 1));
       assert.equal(answers[0]?.in_reply_to, request.message_id);
       assert.deepEqual(answers[0]?.body, { data: 'storage.response' });
+    });
+
+    test('a request keeps the digits of its numbers', async () => {
+      await using broker = await open();
+      const [service, edge] = [await broker.hub('storage_service'), await broker.hub('edge')];
+      const bodies: unknown[] = [];
+      service.receiveRequests(async ({ body }) => {
+        bodies.push(body);
+        return 'done';
+      }, failed);
+      await ready(service, edge);
+      await edge.sendRequest({
+        ...message('storage.request'),
+        body: '{"id":[9007199254740993,1]}',
+      });
+      await eventually(() => assert.equal(bodies.length, 1));
+      assert.deepEqual(bodies, [{ id: [new InexactNumber('9007199254740993'), 1] }]);
     });
 
     test('a request that no queue takes is refused at once', async () => {

@@ -21,8 +21,9 @@ import {
 } from '../hub.ts';
 import { CLOSE_MAX_MS, closeConnection, HEARTBEAT_SECONDS, openConnection } from './connection.ts';
 import { inTime } from './in-time.ts';
+import { keepBodies } from './kept-bodies.ts';
 import { KeptChannel } from './kept-channel.ts';
-import { envelopeOf, receivedOf } from './properties.ts';
+import { envelopeOf, receivedOf, requestOf } from './properties.ts';
 import {
   declareEvents,
   declareExchange,
@@ -161,11 +162,12 @@ export class AmqpHub implements Hub {
     const running = new Set<Promise<void>>();
     let consumerTag = '';
     const setUp = async (channel: Channel) => {
+      keepBodies(channel);
       await channel.queueDeclare({ queue: LOCK_QUEUE, exclusive: true });
       await declareRequests(channel);
       await channel.basicQos({ prefetchCount: PREFETCH_MAX_REQUESTS });
       const consumed = await channel.basicConsume({ queue: REQUEST_QUEUE }, (message) => {
-        const work = settle(channel, message.deliveryTag, take(receivedOf(message)));
+        const work = settle(channel, message.deliveryTag, take(requestOf(message)));
         running.add(work);
         work.finally(() => running.delete(work));
       });

@@ -1,4 +1,5 @@
 import type { AsyncMessage, Envelope } from 'rabbitmq-client';
+import { parseJson } from '../../contract/json.ts';
 import { EVENT_VERSION } from '../../contract/messages.ts';
 import type { Message, Received } from '../hub.ts';
 
@@ -30,7 +31,14 @@ export function envelopeOf(message: Message, appId: string): Envelope {
   };
 }
 
-export function receivedOf(message: AsyncMessage): Received {
+/** A request as a client wrote it, on a channel that keeps bodies: it may hold numbers that JSON.parse changes. */
+export function requestOf(message: AsyncMessage): Received {
+  return receivedOf(message, parseJson);
+}
+
+type Parse = (text: string) => unknown;
+
+export function receivedOf(message: AsyncMessage, parse: Parse = JSON.parse): Received {
   const headers = (message.headers ?? {}) as Record<string, unknown>;
   return {
     message_id: message.messageId,
@@ -39,16 +47,16 @@ export function receivedOf(message: AsyncMessage): Received {
     in_reply_to: text(headers.in_reply_to, /^.{1,255}$/),
     request_id: text(headers.request_id, /^[\w.-]{1,64}$/),
     traceparent: text(headers.traceparent, /^[\da-f-]{55,128}$/),
-    body: jsonOf(message.body),
+    body: jsonOf(message.body, parse),
   };
 }
 
 /** The client library has parsed what says that it is JSON; what says nothing is tried. */
-function jsonOf(body: unknown): unknown {
+function jsonOf(body: unknown, parse: Parse): unknown {
   if (!Buffer.isBuffer(body) && typeof body !== 'string') return body;
   if (body.length > BODY_MAX_BYTES) return undefined;
   try {
-    return JSON.parse(body.toString());
+    return parse(body.toString());
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
+import { parseJson } from '../../contract/json.ts';
 import { JSON_BODY_MAX_BYTES } from '../../contract/limits.ts';
 
 const PLAIN_ONLY = 'A compressed body is not taken. Send it without Content-Encoding.';
@@ -20,7 +21,7 @@ export function takeJson(scope: FastifyInstance, mediaTypes: readonly string[]):
       return done(new ServiceError('unsupported_media_type', PLAIN_ONLY));
     }
     try {
-      done(null, text === '' ? undefined : JSON.parse(text));
+      done(null, text === '' ? undefined : parseJson(text));
     } catch {
       done(new ServiceError('invalid_request', 'The body is not JSON. Send a JSON object.'));
     }

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { type FieldError, invalid, ServiceError } from '../../contract/errors.ts';
 import { createFields } from '../../contract/fields.ts';
 import { ImageFields } from '../../contract/image.ts';
+import { parseJson } from '../../contract/json.ts';
 import {
   CONTENT_MAX_BYTES,
   MULTIPART_FIELD_MAX_BYTES,
@@ -11,16 +12,22 @@ import {
 } from '../../contract/limits.ts';
 import type { ContentClaim, CreateImage, Storage, WriteCall } from '../../contract/storage.ts';
 import { tooLarge } from '../../http/upload-watch.ts';
+import { formFields, type Texts } from './form-fields.ts';
 import { discard } from './upload.ts';
 
 const FILE_FIELD = 'image';
 /** Above what storage takes, so that storage refuses what is too large and nothing is cut off. */
 const FILE_CUT_BYTES = CONTENT_MAX_BYTES + 64 * 1024;
+/** Of a value in the text of an error. */
+const SHOWN_MAX_CHARACTERS = 100;
 /** A part needs two or three header fields. */
 const HEADERS_MAX_PAIRS = 20;
 
 /** The options of @fastify/multipart. */
-export const FORM_LIMITS = {
+export const FORM_OPTIONS = {
+  // The file needs no name (RFC 7578, 4.2), and JSON is parsed here: the library names no field.
+  isPartAFile: (name: string | undefined, type: string | undefined, filename: string | undefined) =>
+    name === FILE_FIELD || filename !== undefined || isJson(type),
   limits: {
     parts: MULTIPART_MAX_PARTS,
     fieldSize: MULTIPART_FIELD_MAX_BYTES,
@@ -35,14 +42,13 @@ const BROKEN_OFF = /^(FST_|ERR_STREAM_|HPE_|ECONNRESET$|EPIPE$)/;
 
 /** What a form held: its file, already with storage, and all that was wrong with its parts. */
 type Form = { content: ContentClaim | undefined; texts: Texts; faults: FieldError[] };
-type Texts = Map<string, unknown[]>;
 
 /** A form with the file and the fields of a new image, in any order. */
 export async function acceptImageForm(storage: Storage, request: FastifyRequest, call: WriteCall) {
   const form = await readForm(storage, request, call, Object.keys(ImageFields.properties));
   let fields: CreateImage | undefined;
   try {
-    fields = createFields(plainFields(form));
+    fields = createFields(formFields(form.texts, form.faults));
   } catch (thrown) {
     if (!(thrown instanceof ServiceError)) {
       if (form.content) await discard(storage, request, call.operationId);
@@ -84,12 +90,14 @@ async function readForm(
 ): Promise<Form> {
   const form: Form = { content: undefined, texts: new Map(), faults: [] };
   const names = new Set(fieldNames);
+  const take = (part: MultipartFile | MultipartValue) => {
+    if (part.type === 'field') return takeText(part, form.texts, names);
+    if (part.fieldname === FILE_FIELD) return takeImage(part, form, storage, call);
+    return takeDocument(part, form.texts, names, call);
+  };
   try {
     for await (const part of request.parts()) {
-      const fault =
-        part.type === 'file'
-          ? await takeFile(part, form, storage, call)
-          : takeText(part, form.texts, names);
+      const fault = await take(part);
       if (fault) form.faults.push({ field: part.fieldname ?? '', message: fault });
     }
     return form;
@@ -100,11 +108,10 @@ async function readForm(
 }
 
 /** Hands the file on while it arrives. Returns what is wrong with the part. */
-async function takeFile(part: MultipartFile, form: Form, storage: Storage, call: WriteCall) {
-  const misplaced = part.fieldname !== FILE_FIELD;
-  if (misplaced || form.content) {
+async function takeImage(part: MultipartFile, form: Form, storage: Storage, call: WriteCall) {
+  if (form.content) {
     part.file.resume();
-    return misplaced ? 'is not a file here; the file is called image' : 'must be only one file';
+    return 'must be only one file';
   }
   let broken: Error | undefined;
   part.file.once('error', (error) => {
@@ -117,53 +124,90 @@ async function takeFile(part: MultipartFile, form: Form, storage: Storage, call:
   } catch (thrown) {
     part.file.destroy();
     const refused = thrown instanceof ServiceError && thrown.code !== 'internal';
-    throw refused ? thrown : (broken ?? thrown);
+    throw refused ? toldOfPart(thrown, part) : (broken ?? thrown);
   }
   if (part.file.truncated) throw tooLarge();
   return undefined;
 }
 
-function takeText(part: MultipartValue, texts: Texts, names: ReadonlySet<string>) {
-  const { fieldname: name, value } = part;
-  if (name === FILE_FIELD) return 'must be a file: a part with a filename';
-  if (!name) return 'must have a name in each of its parts';
-  if (!names.has(name)) {
-    return `is not a field here; there are ${[FILE_FIELD, ...names].join(', ')}`;
+/** Bytes that are no image may be a part that was not meant as a file. */
+function toldOfPart(refusal: ServiceError, { filename, mimetype, file }: MultipartFile) {
+  if (refusal.code !== 'unsupported_media_type') return refusal;
+  const { bytesRead } = file as typeof file & { bytesRead: number };
+  if (!filename && bytesRead === 0) {
+    return invalid([{ field: FILE_FIELD, message: 'is required: the part holds no bytes' }]);
   }
+  if (filename !== undefined || mimetype !== 'text/plain') return refusal;
+  const message = 'must be the bytes of a file, and is text; with curl: -F image=@elf.png';
+  return invalid([{ field: FILE_FIELD, message }]);
+}
+
+/** A field sent as JSON, or as a file such as the Blob of a browser. Returns what is wrong with it. */
+async function takeDocument(
+  part: MultipartFile,
+  texts: Texts,
+  names: ReadonlySet<string>,
+  call: WriteCall,
+) {
+  const { fieldname, file, mimetype, filename } = part;
+  const name = fieldOf(fieldname);
+  addAbortSignal(call.signal, file);
+  const isFile = filename !== undefined && (!names.has(name) || mimetype.startsWith('image/'));
+  const misplaced = isFile
+    ? 'is not a file here; the file is called image'
+    : notAField(name, names);
+  const text = await textOf(file, misplaced ? 0 : MULTIPART_FIELD_MAX_BYTES);
+  if (misplaced) return misplaced;
+  if (text === undefined) return `must be up to ${MULTIPART_FIELD_MAX_BYTES} bytes`;
+  if (!isJson(mimetype)) return keepValue(texts, name, text);
+  try {
+    return keepValue(texts, name, parseJson(text));
+  } catch {
+    const message = 'is sent as application/json and is not JSON; send it as text/plain';
+    return `${message}, or as JSON: ${JSON.stringify(text.slice(0, SHOWN_MAX_CHARACTERS))}`;
+  }
+}
+
+/** All of a part is read, or the form would not go on. Undefined when it is longer. */
+async function textOf(file: AsyncIterable<Buffer>, maxBytes: number): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of file) {
+    bytes += chunk.length;
+    if (bytes <= maxBytes) chunks.push(chunk);
+  }
+  return bytes <= maxBytes ? new TextDecoder().decode(Buffer.concat(chunks)) : undefined;
+}
+
+function takeText(part: MultipartValue, texts: Texts, names: ReadonlySet<string>) {
+  const { fieldname, value } = part;
+  const name = fieldOf(fieldname);
+  const misplaced = notAField(name, names);
+  if (misplaced) return misplaced;
   if (part.valueTruncated) return `must be up to ${MULTIPART_FIELD_MAX_BYTES} bytes`;
+  return keepValue(texts, name, value);
+}
+
+/** Many HTTP libraries write lists as `tags[]` or `tags[0]`. */
+function fieldOf(sent: string | undefined): string {
+  return (sent ?? '').replace(/^tags\[\d{0,3}\]$/, 'tags');
+}
+
+function notAField(name: string, names: ReadonlySet<string>): string | undefined {
+  if (name === '') return 'must have a name in each of its parts';
+  if (names.has(name)) return undefined;
+  const hint = /^attributes[[.]/.test(name) ? '; send attributes={"level":3}, a JSON object' : '';
+  return `is not a field here; there are ${[FILE_FIELD, ...names].join(', ')}${hint}`;
+}
+
+function keepValue(texts: Texts, name: string, value: unknown): string | undefined {
   const before = texts.get(name) ?? [];
   texts.set(name, [...before, value]);
   return before.length > 0 && name !== 'tags' ? 'must be given only once' : undefined;
 }
 
-/** Form texts as the values that the check of the fields takes. */
-function plainFields({ texts }: Form): Record<string, unknown> {
-  const fields: Record<string, unknown> = {};
-  for (const [name, [first, ...more]] of texts) {
-    if (name === 'tags') fields.tags = splitTags([first, ...more]);
-    else fields[name] = name === 'attributes' ? parseAttributes(first) : first;
-  }
-  return fields;
-}
-
-/**
- * Repeated fields and comma lists in one; an empty one is none. A part that calls itself JSON comes
- * parsed: what is no text stays as it is, so that the check of the fields names it.
- */
-function splitTags(values: readonly unknown[]): unknown[] {
-  const tags = values.flat().flatMap((value) => {
-    return typeof value === 'string' ? value.split(',').map((tag) => tag.trim()) : [value];
-  });
-  return tags.filter((tag) => tag !== '');
-}
-
-/** Text that is not JSON stays text, so that the check of the fields names it. */
-function parseAttributes(value: unknown): unknown {
-  try {
-    return typeof value === 'string' ? JSON.parse(value) : value;
-  } catch {
-    return value;
-  }
+function isJson(type: string | undefined): boolean {
+  return type?.startsWith('application/json') === true;
 }
 
 /** What @fastify/multipart finds wrong, in our words. */
@@ -175,9 +219,6 @@ function formError(thrown: unknown): unknown {
   }
   if (code === 'FST_PARTS_LIMIT') {
     return invalid([{ field: '', message: `must have up to ${MULTIPART_MAX_PARTS} parts` }]);
-  }
-  if (code === 'FST_INVALID_JSON_FIELD_ERROR') {
-    return invalid([{ field: 'attributes', message: 'must be a JSON object with plain keys' }]);
   }
   if (code === 'FST_PROTO_VIOLATION') {
     return invalid([{ field: '', message: 'has a field whose name is not taken here' }]);

@@ -13,7 +13,7 @@ import { askAlone, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
 import { queryText } from '../request/query.ts';
 import { acceptRaw, type UploadGate } from '../request/upload.ts';
-import { acceptFileForm, FORM_LIMITS } from '../request/upload-form.ts';
+import { acceptFileForm, FORM_OPTIONS } from '../request/upload-form.ts';
 import {
   bytes,
   empty,
@@ -46,7 +46,7 @@ export async function contentRoutes(
   scope.setChildLoggerFactory((log, bindings, options, { method }) =>
     method === 'GET' || method === 'HEAD' ? log : log.child(bindings, options),
   );
-  await scope.register(multipart, FORM_LIMITS);
+  await scope.register(multipart, FORM_OPTIONS);
   // A raw body is left to the route, which streams it on.
   const rawTypes = [/^image\//, 'application/octet-stream'];
   scope.addContentTypeParser(rawTypes as string[], (_request, _body, done) => done(null));

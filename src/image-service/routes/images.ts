@@ -9,7 +9,7 @@ import { ask, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
 import { parseListQuery, queryText } from '../request/query.ts';
 import type { UploadGate } from '../request/upload.ts';
-import { acceptImageForm, FORM_LIMITS } from '../request/upload-form.ts';
+import { acceptImageForm, FORM_OPTIONS } from '../request/upload-form.ts';
 import { IDEMPOTENCY_HEADER, JSON_TYPE, json, readProblems, writeProblems } from './answers.ts';
 
 export type ImagesDependencies = {
@@ -25,7 +25,7 @@ export async function imagesRoutes(
   scope: FastifyInstance,
   { basePath, storage, lists, uploads, admission }: ImagesDependencies,
 ): Promise<void> {
-  await scope.register(multipart, FORM_LIMITS);
+  await scope.register(multipart, FORM_OPTIONS);
 
   scope.post('/api/v2/images', { schema: CREATE }, async (request, reply) => {
     const operationId = operationIdOf(request);
