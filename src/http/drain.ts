@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { withholdContinue } from './continue-when-read.ts';
 
 /** What is still read of a body that was refused, so that its sender comes to read the answer. */
 const DRAIN_MAX_BYTES = 32 * 1024 * 1024;
@@ -9,6 +10,7 @@ const DRAIN_MAX_MS = 5_000;
  * it, and most clients that are still sending would lose the answer (RFC 9112, 9.6).
  */
 export function drain(request: IncomingMessage): void {
+  withholdContinue(request);
   if (request.complete || request.destroyed) return;
   const { socket } = request;
   // Not only the socket: with the answer out, Node no longer tells the request of its end.

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ErrorCode, ServiceError } from '../contract/errors.ts';
+import { withholdContinue } from '../http/continue-when-read.ts';
 import { drain } from '../http/drain.ts';
 import { asServiceError, PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { statusOf } from '../http/status.ts';
@@ -28,6 +29,7 @@ function sendProblem(error: ServiceError, request: FastifyRequest, reply: Fastif
   }
   // Fastify closes at once after a body it could not parse; see `drain`.
   if (reply.hasHeader('connection')) reply.removeHeader('connection');
+  if (withholdContinue(request.raw)) reply.header('connection', 'close');
   drain(request.raw);
   reply
     .code(status)

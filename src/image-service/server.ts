@@ -12,6 +12,7 @@ import { REQUEST_ID_MAX_CHARACTERS } from '../contract/limits.ts';
 import type { Storage, StorageEvents } from '../contract/storage.ts';
 import { answerFirst } from '../http/answer-first.ts';
 import { closeInTime } from '../http/close-in-time.ts';
+import { continueWhenRead } from '../http/continue-when-read.ts';
 import { answerSocketError } from '../http/problem.ts';
 import { traceRequests } from '../http/traced-requests.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -125,6 +126,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   server.server.maxConnections = CONNECTIONS_MAX;
   // Of unknown expectations none has to be met (RFC 9110, 10.1.1), and Node's 417 says nothing.
   server.server.on('checkExpectation', (...exchange) => server.server.emit('request', ...exchange));
+  continueWhenRead(server.server);
   server.removeAllContentTypeParsers();
 
   const metadataBytes = config.metadataCacheMb * MiB;

@@ -12,6 +12,7 @@ import { CONTENT_MAX_BYTES, READ_DEADLINE_MS, WRITE_DEADLINE_MS } from '../contr
 import { isOperationId } from '../contract/messages.ts';
 import type { Storage } from '../contract/storage.ts';
 import { closeInTime } from '../http/close-in-time.ts';
+import { continueWhenRead } from '../http/continue-when-read.ts';
 import { drain } from '../http/drain.ts';
 import { answerSocketError, asServiceError, PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { lengthOf, parseRanges } from '../http/ranges.ts';
@@ -68,6 +69,7 @@ export function buildContentServer(deps: Dependencies): FastifyInstance {
   });
   if (tracesAreExported()) traceRequests(server);
   closeInTime(server);
+  continueWhenRead(server.server);
   server.server.maxConnections = CONNECTIONS_MAX;
   server.removeAllContentTypeParsers();
   // The route streams the body on.

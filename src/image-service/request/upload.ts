@@ -27,6 +27,11 @@ export class UploadGate {
     receive: (call: WriteCall) => Promise<T>,
   ): Promise<T> {
     if (Number(request.headers['content-length']) > BODY_MAX_BYTES) throw tooLarge();
+    const type = request.headers['content-type'] ?? '';
+    if (request.isMultipart() && !/;\s*boundary=/i.test(type)) {
+      const message = 'The Content-Type of a multipart/form-data body must name its boundary.';
+      throw new ServiceError('invalid_request', message);
+    }
     if (this.#inside >= this.#max) {
       throw new ServiceError('overloaded', 'Too many uploads are under way. Try again soon.');
     }
