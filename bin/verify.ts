@@ -5,6 +5,7 @@ import { FileBlobStore } from '../src/storage-service/blobs/file-blob-store.ts';
 import { SqliteCatalog } from '../src/storage-service/catalog/sqlite/sqlite-catalog.ts';
 import { storageServiceSettings } from '../src/storage-service/config.ts';
 import { partsOf, tryLock } from '../src/storage-service/data-folder.ts';
+import { requireAccess } from '../src/storage-service/folder-access.ts';
 import { KeyedLock } from '../src/storage-service/keyed-lock.ts';
 import { Sweeper } from '../src/storage-service/sweeper.ts';
 import { verify } from '../src/storage-service/verify.ts';
@@ -37,12 +38,15 @@ async function main(): Promise<number> {
 async function run(repair: boolean): Promise<number> {
   const { dataDir, retentionDays } = readSettings(storageServiceSettings, process.env);
   const folder = partsOf(dataDir);
+  const need = repair ? 'write' : 'read';
+  await requireAccess(`DATA_DIR=${dataDir}`, folder, { catalog: need, files: need });
   await fs.access(folder.catalog).catch(() => {
     throw new Error(`DATA_DIR=${dataDir}: holds no catalog. Name the data folder of a service.`);
   });
   await using closing = new AsyncDisposableStack();
   // What cannot be written here may be written elsewhere.
-  const release = (await writable(folder.path)) ? tryLock(folder.lock) : null;
+  const release =
+    (await writable(folder.path)) && (await writable(folder.lock)) ? tryLock(folder.lock) : null;
   if (release) closing.defer(release);
   const catalog = await openCatalog(folder.catalog, repair);
   closing.defer(() => catalog.close());
@@ -77,10 +81,11 @@ async function openCatalog(path: string, repair: boolean): Promise<SqliteCatalog
   }
 }
 
+/** What is not there can be made, in a folder that can be written. */
 async function writable(path: string): Promise<boolean> {
   return fs.access(path, fs.constants.W_OK).then(
     () => true,
-    () => false,
+    ({ code }) => code === 'ENOENT',
   );
 }
 

@@ -218,6 +218,10 @@ function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyRep
   const error = asServiceError(thrown);
   const { status, retryAfter } = statusOf(error.code);
   if (status === 500) request.log.error({ err: error }, error.message);
+  // The disk, say: only this process knows why.
+  else if (status > 500 && error.cause !== undefined) {
+    request.log.warn({ err: error }, error.message);
+  }
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
   drain(request.raw);
   reply

@@ -2,6 +2,8 @@ import * as fs from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { syncFile } from './blobs/file-blob-store.ts';
+import { requireHardLinks } from './blobs/hard-links.ts';
+import { ownerOf, requireAccess, whoAmI } from './folder-access.ts';
 
 /** https://sqlite.org/rescode.html#busy */
 const SQLITE_BUSY = 5;
@@ -22,22 +24,40 @@ export type DataFolder = {
  */
 export async function openDataFolder(path: string): Promise<DataFolder> {
   const folder = partsOf(path);
-  try {
+  await unlessUnwritable(path, folder.path, async () => {
     await fs.mkdir(folder.path, { recursive: true });
     // On a read-only disk the next line would say that there is no such folder.
     await fs.access(folder.path, fs.constants.W_OK);
+  });
+  await requireAccess(`DATA_DIR=${path}`, folder, { catalog: 'write', files: 'write' });
+  await unlessUnwritable(path, folder.path, async () => {
     await fs.mkdir(folder.blobs, { recursive: true });
     await fs.mkdir(folder.incoming, { recursive: true });
     await syncFile(folder.path);
     await syncFile(join(folder.path, '..'));
+  });
+  const release = lock(folder.lock, path);
+  try {
+    await requireHardLinks(path, folder);
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return { ...folder, release };
+}
+
+async function unlessUnwritable(shown: string, path: string, work: () => Promise<void>) {
+  try {
+    await work();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
+    const whose =
+      code === 'EACCES' ? `${await ownerOf(path)}; the service runs as ${whoAmI()}` : '';
     throw new Error(
-      `DATA_DIR=${path}: cannot be written (${code ?? message}). Name a folder that this user may write.`,
+      `DATA_DIR=${shown}: cannot be written (${[code ?? message, whose].filter(Boolean).join('; ')}). Name a folder that this user may write.`,
       { cause: error },
     );
   }
-  return { ...folder, release: lock(folder.lock, path) };
 }
 
 /** Where things are, whoever has the folder. */
@@ -54,11 +74,22 @@ export function partsOf(path: string): Omit<DataFolder, 'release'> {
 
 /** An open transaction holds the lock; the kernel ends it with the process, however that dies. */
 function lock(file: string, path: string): () => void {
-  const release = tryLock(file);
+  const release = lockOrTell(file, path);
   if (release) return release;
   throw new Error(
     `DATA_DIR=${path}: in use by another process of this service. Stop that one, or name another folder.`,
   );
+}
+
+function lockOrTell(file: string, path: string): (() => void) | null {
+  try {
+    return tryLock(file);
+  } catch (error) {
+    throw new Error(
+      `DATA_DIR=${path}: lock.sqlite cannot be locked (${(error as Error).message}). It holds nothing: remove it while no service runs on the folder. SQLite needs a local disk.`,
+      { cause: error },
+    );
+  }
 }
 
 /** Takes a folder's lock and gives the way to release it; null when another process has it. */

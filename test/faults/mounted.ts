@@ -27,6 +27,12 @@ export function tmpfs(t: TestContext, options: string): string {
   return folder;
 }
 
+/** The same folder at another place. Returns what ends that. */
+export function bindMount(from: string, to: string): () => void {
+  run('mount', '--bind', from, to);
+  return () => run('umount', '--lazy', to);
+}
+
 /** An ext4 in a file, which can fail as a disk does: it turns read-only under open files. */
 export function ext4(t: TestContext, megabytes: number) {
   const folder = mkdtempSync(join(tmpdir(), 'ext4-'));

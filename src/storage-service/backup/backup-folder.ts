@@ -2,6 +2,7 @@ import * as fs from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { syncFile } from '../blobs/file-blob-store.ts';
 import { type DataFolder, partsOf, tryLock } from '../data-folder.ts';
+import { requireAccess } from '../folder-access.ts';
 
 /**
  * A backup is a data folder that nobody runs a service on, told by this file: what one finds there may be
@@ -33,6 +34,7 @@ export async function openBackupFolder(path: string, dataDir: string): Promise<D
     // Before anything else, so that whatever this leaves behind is known for what it is.
     await fs.writeFile(join(folder.path, MARK), MARK_TEXT);
   }
+  await requireAccess(path, folder, { catalog: 'write', files: 'write' });
   const release = tryLock(folder.lock);
   if (!release) throw inUse(path);
   try {
@@ -51,6 +53,7 @@ export async function openBackupFolder(path: string, dataDir: string): Promise<D
 /** A folder that holds a whole backup, kept from being changed meanwhile. */
 export async function findBackup(path: string): Promise<DataFolder> {
   const folder = partsOf(path);
+  await requireAccess(path, folder, { catalog: 'read', files: 'read' });
   await fs.access(join(folder.path, MARK)).catch(() => {
     throw new Error(`${path}: is no backup. Name the folder that "npm run backup" was given.`);
   });

@@ -2,6 +2,7 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { FileBlobStore, syncFile } from '../blobs/file-blob-store.ts';
 import { type DataFolder, partsOf } from '../data-folder.ts';
+import { requireAccess } from '../folder-access.ts';
 import { openBackupFolder } from './backup-folder.ts';
 import { type CopyResult, copyBlobs } from './copy-blobs.ts';
 import { folderFault } from './folder-fault.ts';
@@ -38,6 +39,8 @@ export type Backup = {
 export async function takeBackup(options: BackupOptions): Promise<Backup> {
   const { dataDir, path, check, progress } = options;
   const from = partsOf(dataDir);
+  // The catalog is told how long it has to keep bytes.
+  await requireAccess(`DATA_DIR=${dataDir}`, from, { catalog: 'write', files: 'read' });
   await fs.access(from.catalog).catch(() => {
     throw new Error(`DATA_DIR=${dataDir}: holds no catalog. Name the data folder of a service.`);
   });

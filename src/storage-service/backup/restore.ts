@@ -49,6 +49,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
     await copyCatalog(from.catalog, staged);
     const { counts, faults } = await copyNamed(staged, from, to, progress);
     const findings = await check(staged, faults);
+    await giveToOwner(to.path);
     await putInPlace(staged, to);
     return { ...counts, findings };
   } catch (error) {
@@ -124,6 +125,17 @@ async function check(path: string, faults: readonly BlobFault[]): Promise<string
     return findings;
   } finally {
     await catalog.close();
+  }
+}
+
+/**
+ * Who restores as root, into a folder of the user that the service runs as, means it for that user.
+ */
+async function giveToOwner(folder: string): Promise<void> {
+  const { uid, gid } = await fs.stat(folder);
+  if (process.getuid?.() !== 0 || uid === 0) return;
+  for await (const entry of await fs.opendir(folder, { recursive: true })) {
+    await fs.lchown(join(entry.parentPath, entry.name), uid, gid);
   }
 }
 
