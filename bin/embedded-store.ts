@@ -22,7 +22,7 @@ export async function openEmbeddedStore(
   await using closing = new AsyncDisposableStack();
   const folder = await openDataFolder(config.dataDir);
   closing.defer(() => folder.release());
-  const catalog = await SqliteCatalog.open(folder.catalog).catch((error: Error) => {
+  const catalog = await SqliteCatalog.open(folder.catalog, log).catch((error: Error) => {
     throw new Error(
       `DATA_DIR=${config.dataDir}: the catalog cannot be opened (${error.message}). Restore catalog.sqlite from a backup, or name another folder.`,
       { cause: error },

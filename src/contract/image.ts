@@ -10,6 +10,7 @@ import {
   PAGE_DEFAULT_ITEMS,
   PAGE_MAX_ITEMS,
   SEARCH_MAX_CHARACTERS,
+  SEARCH_MAX_WORDS,
   SOURCE_MAX_CHARACTERS,
 } from './limits.ts';
 
@@ -230,7 +231,7 @@ export const ImageFilter = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: SEARCH_MAX_CHARACTERS,
-        description: `words to search for, up to ${SEARCH_MAX_CHARACTERS} characters`,
+        description: `up to ${SEARCH_MAX_WORDS} words to search for, up to ${SEARCH_MAX_CHARACTERS} characters`,
       }),
     ),
     min_width: MinSide,

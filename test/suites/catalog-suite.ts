@@ -1,5 +1,6 @@
 import { before, describe } from 'node:test';
 import type { Catalog } from '../../src/storage-service/catalog/catalog.ts';
+import { catalogLanguages } from './catalog/languages.ts';
 import { catalogLists } from './catalog/lists.ts';
 import { catalogUpkeep } from './catalog/upkeep.ts';
 import { catalogWrites } from './catalog/writes.ts';
@@ -13,6 +14,7 @@ export function catalogSuite(name: string, open: () => Promise<Catalog>): void {
     });
     catalogWrites(() => catalog);
     catalogLists(() => catalog);
+    catalogLanguages(() => catalog);
     catalogUpkeep(() => catalog);
   });
 }

@@ -98,7 +98,12 @@ const LIST = {
   summary: 'List and search images',
   description:
     'Different filters AND; several tags AND, several values of another filter OR. Any attribute is ' +
-    'a filter too: `attr.<key>=<value>`. A theme finds its descendants as well.',
+    'a filter too: `attr.<key>=<value>`. A theme finds its descendants as well.\n\n' +
+    '`q` searches names, descriptions, themes, tags and attribute values: every word must be found, ' +
+    'and the last may be the beginning of one. Case, accents and strokes are ignored: `bjorn` finds ' +
+    'Bjørn. Text in scripts without spaces is found anywhere: `エルフ` finds 森のエルフ. Words joined ' +
+    'by an apostrophe, a hyphen or an underscore are found apart and as one: `dragon` and `dragons` ' +
+    'find Dragon’s. An emoji is a word.',
   querystring: Type.Object(PARAMETERS),
   response: {
     200: json('ImagePage', 'one page; next_cursor leads to the next one'),

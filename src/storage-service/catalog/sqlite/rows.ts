@@ -2,7 +2,7 @@ import { contentUrl } from '../../../contract/formats.ts';
 import type { Image } from '../../../contract/image.ts';
 import type { Theme } from '../../../contract/theme.ts';
 import type { Blob } from '../catalog.ts';
-import { wordsOf } from './search/tokens.ts';
+import { wordsOf } from './search/words.ts';
 
 type Value = string | number | null;
 export type Row = Record<string, Value>;
@@ -79,7 +79,7 @@ export function imageRow(image: Image): Row {
 }
 
 /** What `sort=name` goes by: words without case and accents, then the name itself. */
-function nameKey(name: string): string {
+export function nameKey(name: string): string {
   return `${wordsOf(name).join(' ')} ${name}`;
 }
 

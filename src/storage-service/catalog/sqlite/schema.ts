@@ -144,6 +144,12 @@ insert into settings select 'published_events', coalesce(max(seq), 0) from event
  */
 const VERSION_4 = 'create table new_words (seq integer primary key, word text not null)';
 
+/** Images there are already are indexed anew by `Reindexing`, while the service works. */
+const VERSION_5 = `
+insert into settings
+  select 'reindex_end', max(seq) from images having max(seq) is not null;
+`;
+
 /** Each brings a catalog from its index to the next version; none is ever changed or removed. */
 const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [
   (db) => {
@@ -161,6 +167,7 @@ const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [
   (db) => db.exec(VERSION_2),
   (db) => db.exec(VERSION_3),
   (db) => db.exec(VERSION_4),
+  (db) => db.exec(VERSION_5),
 ];
 
 /** The version of a catalog's schema; throws when it is newer than this release. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ServiceError, toServiceError } from '../../../contract/errors.ts';
 import type { Image, ImageFilter, ImagePage } from '../../../contract/image.ts';
 import type { Json } from '../../../contract/json.ts';
@@ -29,6 +30,14 @@ import type { ReadCalls, WriteCalls } from './threads/messages.ts';
 const WHOLE_DEADLINE_MS = 60 * 60 * 1000;
 /** Part of the time of a ping after which a write counts as failed. */
 const PING_WRITE_SHARE = 0.75;
+/** Often enough to see that it goes on. */
+const REINDEXING_LOGGED_EVERY_MS = 10_000;
+const REINDEXING_RETRY_MS = 60_000;
+
+type Log = {
+  info(data: object, message: string): void;
+  warn(data: object, message: string): void;
+};
 
 /**
  * The catalog in one SQLite file: a thread that writes, one that reads beside it, and a second of
@@ -39,18 +48,23 @@ export class SqliteCatalog implements Catalog {
   /** Undefined: for reading alone. */
   readonly #writer: CatalogThread | undefined;
   readonly #readers: CatalogThread[] = [];
+  readonly #log: Log | undefined;
+  readonly #closing = new AbortController();
+  readonly #reindexing: Promise<void>;
   #starting: Promise<void> | undefined;
 
-  private constructor(path: string, writer?: CatalogThread) {
+  private constructor(path: string, writer?: CatalogThread, log?: Log) {
     this.#path = path;
     this.#writer = writer;
+    this.#log = log;
+    this.#reindexing = writer ? this.#reindex() : Promise.resolve();
     // Not awaited: a service can answer that it works before anybody asks for a list.
     this.#starting = this.#addReader();
   }
 
   /** Makes or migrates the file. Throws when its schema is newer than this release. */
-  static async open(path: string): Promise<SqliteCatalog> {
-    return new SqliteCatalog(path, await CatalogThread.start({ path, access: 'write' }));
+  static async open(path: string, log?: Log): Promise<SqliteCatalog> {
+    return new SqliteCatalog(path, await CatalogThread.start({ path, access: 'write' }), log);
   }
 
   /** Throws unless the file has the schema of this release. */
@@ -161,6 +175,8 @@ export class SqliteCatalog implements Catalog {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#reindexing;
     await this.#starting;
     await Promise.all(this.#readers.map((reader) => reader.stop()));
     await this.#writer?.stop();
@@ -184,6 +200,28 @@ export class SqliteCatalog implements Catalog {
     const [started] = this.#readers;
     if (!started) throw storageUnavailable(new Error('No reading thread could be started.'));
     return started;
+  }
+
+  /** Brings the search rows of an earlier release up to date. A failure is retried after a while. */
+  async #reindex(): Promise<void> {
+    const { signal } = this.#closing;
+    let logged = 0;
+    while (!signal.aborted) {
+      try {
+        const left = await this.#write<number>('reindex', []);
+        if (left === 0 && logged > 0) this.#log?.info({}, 'The search index is up to date');
+        if (left === 0) return;
+        if (Date.now() - logged < REINDEXING_LOGGED_EVERY_MS) continue;
+        logged = Date.now();
+        const message =
+          'Updating the search index of an earlier release; some searches beyond ASCII find less until it ends';
+        this.#log?.info({ images_left: left }, message);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#log?.warn({ err: error }, 'The search index could not be updated; trying again');
+        await sleep(REINDEXING_RETRY_MS, undefined, { signal, ref: false }).catch(() => {});
+      }
+    }
   }
 
   /** When that fails, those there are serve on, and a later call tries again. */

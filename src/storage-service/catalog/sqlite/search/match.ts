@@ -2,15 +2,16 @@ import { invalid } from '../../../../contract/errors.ts';
 import type { ImageFilter } from '../../../../contract/image.ts';
 import { SEARCH_MAX_WORDS, SEARCH_PREFIX_MIN_CHARACTERS } from '../../../../contract/limits.ts';
 import type { Statements } from '../statements.ts';
-import { ANY, facet, sideAtLeast, wordsOf } from './tokens.ts';
+import { ANY, facet, sideAtLeast } from './tokens.ts';
 import type { Vocabulary } from './vocabulary.ts';
+import { queryTerms } from './words.ts';
 
 /** A beginning that at most so many known words have is searched as those words (about 10 ms). */
 const PREFIX_MAX_WORDS = 300;
 /** Beginnings of this length and shorter have an index of their own in the full-text tables. */
 const PREFIX_INDEXED_CHARACTERS = 4;
 
-/** Alternatives, of which one must match: tokens quoted for FTS5. */
+/** Alternatives, of which one must match: expressions of FTS5. */
 type Group = string[];
 
 /**
@@ -56,21 +57,31 @@ function facetGroups(filter: ImageFilter, themes: readonly string[] | undefined)
   return groups;
 }
 
-/** Each word stands in the row, or names or means the row's theme; the last may be a beginning. */
+/** Each term stands in the row, or names or means the row's theme; the last may be a beginning. */
 function wordGroups(q: string, vocabulary: Vocabulary, statements: Statements): Group[] {
-  const searched = wordsOf(q);
-  if (searched.length === 0) {
-    throw invalid([{ field: 'q', message: 'must contain a letter or a digit' }]);
+  const terms = queryTerms(q);
+  if (terms.length === 0) {
+    throw invalid([{ field: 'q', message: 'must contain a letter, a digit or an emoji' }]);
   }
-  if (searched.length > SEARCH_MAX_WORDS) {
+  if (terms.length > SEARCH_MAX_WORDS) {
     throw invalid([{ field: 'q', message: `must be up to ${SEARCH_MAX_WORDS} words` }]);
   }
-  return searched.map((word, index) => {
-    const last = index === searched.length - 1;
-    const prefix = last && [...word].length >= SEARCH_PREFIX_MIN_CHARACTERS;
-    const themes = vocabulary.themesOfWord(word, prefix).map((theme) => facet('theme', theme));
-    return [...(prefix ? beginnings(word, statements) : [quoted(word)]), ...themes.map(quoted)];
+  return terms.map(({ choices, open }, index) => {
+    const last = open && index === terms.length - 1;
+    return choices.flatMap((tokens) => {
+      const end = tokens.at(-1)!;
+      const prefix = last && [...end].length >= SEARCH_PREFIX_MIN_CHARACTERS;
+      const required = tokens.slice(0, -1).map(quoted);
+      const ends = prefix ? beginnings(end, statements) : [quoted(end)];
+      const themes = vocabulary.themesOf(tokens, prefix).map((theme) => facet('theme', theme));
+      return [allOf(required, ends), ...themes.map(quoted)];
+    });
   });
+}
+
+function allOf(required: string[], ends: Group): string {
+  const end = ends.length === 1 ? ends[0]! : `(${ends.join(' OR ')})`;
+  return required.length === 0 ? ends.join(' OR ') : `(${[...required, end].join(' AND ')})`;
 }
 
 /**
@@ -92,7 +103,7 @@ function beginnings(start: string, statements: Statements): Group {
   return [`${quoted(start)} *`];
 }
 
-/** Tokens hold letters, digits and colons only. */
+/** Tokens hold letters, digits, marks, emoji and colons only. */
 function quoted(token: string): string {
   return `"${token}"`;
 }

@@ -1,7 +1,7 @@
 import type { Image } from '../../../../contract/image.ts';
 import { SEARCH_ORIGIN } from '../schema.ts';
 import type { Statements } from '../statements.ts';
-import { imageFacets, imageWords } from './tokens.ts';
+import { imageFacets, imageTokens } from './tokens.ts';
 
 /** Words remembered as known, so that common ones cost no look-up (about 5 MB). */
 const KNOWN_WORDS_MAX = 50_000;
@@ -36,12 +36,12 @@ export class SearchIndex {
 
   /** `before` is the image that has a row already. */
   prepare(seq: number, image: Image, before: Image | undefined): Indexing {
-    const words = imageWords(image);
+    const { words, pieces } = imageTokens(image);
     for (const word of words) this.#learn(word);
     const earlier = this.#waiting.get(seq);
     return {
       seq,
-      tokens: [...words, ...imageFacets(image)].join(' '),
+      tokens: [...words, ...pieces, ...imageFacets(image)].join(' '),
       deleted: image.deleted_at !== null,
       wasDeleted: earlier ? earlier.wasDeleted : before ? before.deleted_at !== null : null,
     };

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { FORMATS, MEDIA_TYPES } from '../../../../contract/formats.ts';
 import type { Image, ImageContent } from '../../../../contract/image.ts';
+import { searchTokens } from './words.ts';
 
 /**
  * One full-text column holds two kinds of token for each image: its words, and its facets. A facet
@@ -11,8 +12,6 @@ import type { Image, ImageContent } from '../../../../contract/image.ts';
  * prefix indexes, which then hold one entry for all of them.
  */
 
-/** Longer words are cut, in rows and in queries alike. */
-const WORD_MAX_CHARACTERS = 64;
 /** 16 hexadecimal digits of SHA-256: two different facts of a million images collide never. */
 const FACET_HEX_DIGITS = 16;
 /** Tokens remembered (about 2 MB): most images share their facts with many others. */
@@ -26,23 +25,6 @@ let knownFacets = 0;
 /** A side has 16 bits, taken four at a time. */
 const RANGE_STEP_BITS = 4;
 const RANGE_BITS = 16;
-
-const WORD = /[\p{L}\p{N}]+/gu;
-
-/** Words of a text without case and accents, in order, once each. */
-export function wordsOf(text: string): string[] {
-  const folded = text
-    .normalize('NFKD')
-    .replace(/\p{M}+/gu, '')
-    .toLowerCase();
-  return [...new Set(folded.match(WORD)?.map(cut))];
-}
-
-function cut(word: string): string {
-  return word.length > WORD_MAX_CHARACTERS
-    ? [...word].slice(0, WORD_MAX_CHARACTERS).join('')
-    : word;
-}
 
 /** The token of one fact. Names and values are any text. */
 export function facet(name: string, value: string): string {
@@ -70,13 +52,13 @@ function remember(name: string, value: string, token: string): void {
 /** Stands in every row. */
 export const ANY = ':::any';
 
-/** Words that find an image. */
-export function imageWords(image: Image): string[] {
-  const texts = [image.name, image.description ?? '', image.theme, ...image.tags];
+/** Words and pieces of words that find an image. What is named first is never left out for length. */
+export function imageTokens(image: Image): ReturnType<typeof searchTokens> {
+  const texts = [image.name, image.theme, ...image.tags, image.description ?? ''];
   for (const value of Object.values(image.attributes).flat()) {
     if (value !== null) texts.push(String(value));
   }
-  return wordsOf(texts.join(' '));
+  return searchTokens(texts.join(' '));
 }
 
 /** Facets that find an image. */

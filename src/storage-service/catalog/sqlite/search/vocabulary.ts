@@ -1,12 +1,12 @@
-import { normalTags } from '../../../../contract/fields.ts';
+import { folded } from '../../../../contract/folded.ts';
 import type { Theme } from '../../../../contract/theme.ts';
-import { wordsOf } from './tokens.ts';
+import { searchTokens } from './words.ts';
 
 type Entry = {
   name: string;
   synonyms: string[];
-  /** Words that a search finds this theme's images by, beyond those in their own rows. */
-  words: string[];
+  /** What a search finds this theme's images by, beyond what is in their own rows. */
+  words: ReadonlySet<string>;
   /** The theme itself and all below it. */
   family: string[];
 };
@@ -23,8 +23,8 @@ export class Vocabulary {
         const texts = [theme, ...ancestors].flatMap((one) => [one.name, one.display_name]);
         const entry: Entry = {
           name: theme.name,
-          synonyms: normalTags(theme.synonyms),
-          words: wordsOf([...texts, ...theme.synonyms].join(' ')),
+          synonyms: theme.synonyms.map((synonym) => folded(synonym.trim())),
+          words: tokensOf([...texts, ...theme.synonyms].join(' ')),
           family: [theme.name],
         };
         return [theme.name, entry];
@@ -41,17 +41,24 @@ export class Vocabulary {
   familyOf(text: string): string[] {
     const entry = this.#entries.get(text);
     if (entry) return entry.family;
-    const meant = [...this.#entries.values()].filter(({ synonyms }) => synonyms.includes(text));
+    const wanted = folded(text);
+    const meant = [...this.#entries.values()].filter(({ synonyms }) => synonyms.includes(wanted));
     return meant.length > 0 ? [...new Set(meant.flatMap(({ family }) => family))] : [text];
   }
 
-  /** Themes whose images a word means, or with `prefix` the beginning of one. */
-  themesOfWord(word: string, prefix: boolean): string[] {
-    const means = (other: string) => (prefix ? other.startsWith(word) : other === word);
-    return [...this.#entries.values()]
-      .filter(({ words }) => words.some(means))
-      .map(({ name }) => name);
+  /** Themes whose images have all these tokens, or with `prefix` the last as a beginning. */
+  themesOf(tokens: readonly string[], prefix: boolean): string[] {
+    const end = tokens.at(-1)!;
+    const means = ({ words }: Entry) =>
+      tokens.every((token) => token === end || words.has(token)) &&
+      (prefix ? words.values().some((word) => word.startsWith(end)) : words.has(end));
+    return [...this.#entries.values()].filter(means).map(({ name }) => name);
   }
+}
+
+function tokensOf(text: string): ReadonlySet<string> {
+  const { words, pieces } = searchTokens(text);
+  return words.union(pieces);
 }
 
 function lineage<T extends { parent: string | null }>(

@@ -21,7 +21,7 @@ export type WriteCalls = Pick<Writer, 'execute'> &
     | 'forgetBlob'
     | 'blobDeleted'
     | 'touch'
-  > & { tidy(): boolean; rebuild(): void };
+  > & { tidy(): boolean; reindex(): number; rebuild(): void };
 
 /** Calls that only read, answered by any reading thread. */
 export type ReadCalls = {

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { migrate } from '../schema.ts';
+import { Reindexing } from '../search/reindexing.ts';
 import { SearchIndex } from '../search/search-index.ts';
 import { Tidy } from '../search/tidy.ts';
 import { Statements } from '../statements.ts';
@@ -33,6 +34,7 @@ export class WriteConnection {
     this.#index = index;
     this.#writer = writer;
     this.#tidy = tidy;
+    const reindexing = new Reindexing(statements, index);
     const upkeep = new Upkeep(db, writer, index);
     this.calls = {
       execute: (command, operation) => writer.execute(command, operation),
@@ -46,6 +48,7 @@ export class WriteConnection {
       blobDeleted: (sha256) => upkeep.blobDeleted(sha256),
       touch: (now) => upkeep.touch(now),
       tidy: () => tidy.step(),
+      reindex: () => reindexing.step(),
       rebuild: () => rebuild(db, index),
     };
   }

@@ -1,7 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { IMAGE_COLUMNS, type Row, toImage } from '../rows.ts';
+import { IMAGE_COLUMNS, nameKey, type Row, toImage } from '../rows.ts';
+import { endReindexing } from '../search/reindexing.ts';
 import type { SearchIndex } from '../search/search-index.ts';
 import { ANY } from '../search/tokens.ts';
+import { Statements } from '../statements.ts';
 
 /** Images whose full-text rows are made anew in one go. */
 const REBUILD_BATCH_IMAGES = 1_000;
@@ -51,12 +53,18 @@ export function rebuild(db: DatabaseSync, index: SearchIndex): void {
     update settings set value = (${UNCLAIMED_BYTES}) where name = 'unclaimed_bytes';
     update themes set image_count = counts.counted
       from (${THEME_COUNTS}) as counts where counts.name = themes.name;`);
+  endReindexing(new Statements(db));
   index.undone();
   const page = db.prepare(`select ${IMAGE_COLUMNS} from images i join blobs b on b.id = i.blob
     where i.seq > ? order by i.seq limit ${REBUILD_BATCH_IMAGES}`);
+  const setKey = db.prepare('update images set name_key = ?1 where seq = ?2 and name_key <> ?1');
   let last = 0;
   for (let rows = page.all(last) as Row[]; rows.length > 0; rows = page.all(last) as Row[]) {
-    for (const row of rows) index.add(index.prepare(row.seq as number, toImage(row), undefined));
+    for (const row of rows) {
+      const [seq, image] = [row.seq as number, toImage(row)];
+      index.add(index.prepare(seq, image, undefined));
+      setKey.run(nameKey(image.name), seq);
+    }
     index.write();
     last = rows.at(-1)!.seq as number;
   }
