@@ -4,7 +4,7 @@ import { importFolder } from './import/import-folder.ts';
 import { showProgress } from './import/progress.ts';
 import { printable, summary } from './import/summary.ts';
 import { Tally } from './import/tally.ts';
-import { countFiles } from './import/walk.ts';
+import { countFiles, NOT_RECURSIVE } from './import/walk.ts';
 import { UnreachableError } from './problem.ts';
 
 /** The command line `npm run import`: see USAGE. */
@@ -29,14 +29,14 @@ async function main(args: string[]): Promise<number> {
 }
 
 async function run(command: Command): Promise<number> {
-  const { url, patienceMs, folder, recursive } = command;
+  const { url, patienceMs, sources, recursive } = command;
   if (!(await isReady(url, command.fields.theme))) return exits.failed;
 
   const stop = new AbortController();
   const interrupted = onInterrupt(stop);
   const tally = new Tally();
   let total: number | undefined;
-  countFiles(folder, recursive, stop.signal).then((count) => {
+  countFiles(sources, recursive, stop.signal).then((count) => {
     total = count;
   });
   const endProgress = showProgress(process.stderr, tally, () => total);
@@ -47,15 +47,16 @@ async function run(command: Command): Promise<number> {
   process.stdout.write(summary(tally));
   if (tally.stopped || interrupted()) say('Run the same line again to go on where it ended.');
   if (interrupted()) return exits.interrupted;
-  return tally.refused > 0 || tally.stopped ? exits.failed : exits.ok;
+  if (tally.images === 0 && !tally.stopped) say(nothingFound(tally));
+  return tally.refused > 0 || tally.images === 0 || tally.stopped ? exits.failed : exits.ok;
 }
 
 /** A wrong address or theme should be noticed before the first file, and at once. */
-async function isReady(url: string, theme: string): Promise<boolean> {
+async function isReady(url: string, theme: string | undefined): Promise<boolean> {
   try {
     const themes = await new ImageClient({ url, patienceMs: 0 }).themes();
-    if (!themes.some(({ name }) => name === theme)) {
-      say(`The theme ${theme} is new: it comes to be with the first image.`);
+    if (theme !== undefined && !themes.some(({ name }) => name === theme)) {
+      say(`The theme ${theme} does not exist yet; it is created with the first image.`);
     }
     return true;
   } catch (thrown) {
@@ -65,6 +66,12 @@ async function isReady(url: string, theme: string): Promise<boolean> {
     }
     return false;
   }
+}
+
+function nothingFound(tally: Tally): string {
+  const folders = tally.skipped.get(NOT_RECURSIVE)?.count ?? 0;
+  const hint = folders > 0 ? ` --recursive also imports from the folders inside (${folders}).` : '';
+  return `No image was found.${hint}`;
 }
 
 /** The first interruption stops, the second ends the process. Returns whether there was one. */

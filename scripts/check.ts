@@ -5,6 +5,7 @@ import type { Setting } from '../src/settings.ts';
 import { importTableFaults, pathFaults, scriptFaults, settingFaults } from './check/docs.ts';
 import { crowdedFolders, houseFaults } from './check/house.ts';
 import { importFaults, MAY_IMPORT } from './check/imports.ts';
+import { numberFaults } from './check/numbers.ts';
 import { CODE_FOLDERS, readSources, type Source } from './check/source.ts';
 
 /** `npm run check`, after Biome and tsc: what neither of them can know. */
@@ -15,6 +16,7 @@ const code = readSources(
   CODE_FOLDERS.map((folder) => `${folder}/**/*.ts`),
 );
 const documents = readSources(root, ['*.md', 'docs/**/*.md']);
+const dashboards = readSources(root, ['deploy/grafana/*.json']);
 const { dependencies, scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 const faults = [
@@ -22,6 +24,7 @@ const faults = [
   ...houseFaults(code),
   ...pathFaults(documents, (path) => existsSync(join(root, path))),
   ...scriptFaults(documents, Object.keys(scripts)),
+  ...numberFaults([...documents, ...dashboards], code),
   ...settingFaults(document('README.md'), await settings(code)),
   ...importTableFaults(document('docs/architecture.md'), MAY_IMPORT),
 ];

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Image } from '../../src/contract/image.ts';
 import { LABEL_MAX_CHARACTERS } from '../../src/contract/limits.ts';
 import type { Plan } from './import-folder.ts';
+import type { Source } from './walk.ts';
 
 const TYPES: Record<Image['type'], true> = {
   portrait: true,
@@ -18,13 +19,15 @@ const VISIBILITIES: Record<Image['visibility'], true> = { public: true, private:
 const CONCURRENCY_MAX_UPLOADS = 32;
 const PATIENCE_MAX_SECONDS = 3_600;
 
-export const USAGE = `Brings the images of a folder into the image service. Run again, it adds what is new.
+export const USAGE = `Uploads the images of folders, or single files. Run again, it adds only what is new.
 
-  npm run import -- DIR --type TYPE --theme THEME [options]
+  npm run import -- PATH... --type TYPE --theme THEME [options]
 
   --type TYPE          ${Object.keys(TYPES).join(', ')}
   --theme THEME        such as fantasy or space_fantasy
-  --recursive          folders inside DIR too; their names become tags
+  --theme-from-folders uses the name of each folder in PATH as the theme of its images, at any
+                       depth (implies --recursive); --theme is then for images in no such folder
+  --recursive          imports folders inside PATH too; their names become tags
   --tag TAG            a tag for every image; may be repeated
   --visibility WHO     public (default) or private
   --url URL            where the service is (default http://127.0.0.1:8000)
@@ -32,7 +35,10 @@ export const USAGE = `Brings the images of a folder into the image service. Run 
   --patience SECONDS   how long to go on trying while the service is busy or away (default 60)
   --help               this text
 
-Exit code: 0 all is in the service, 1 something was refused or failed, 2 wrong usage,
+In the container: podman run --rm --network NETWORK -v DIR:/art:ro,z dnd-image-service import /art …
+
+Exit code: 0 all is in the service, 1 something was refused or failed, or no image was found,
+2 wrong usage,
 130 interrupted by Ctrl-C (once: finishes what is under way; twice: ends at once).
 `;
 
@@ -48,15 +54,17 @@ export async function parseCommand(args: string[]): Promise<Command | undefined>
   const { values, positionals } = parsed(args);
   if (values.help) return undefined;
   const visibility = values.visibility && oneOf('--visibility', values.visibility, VISIBILITIES);
+  const themeFromFolders = values['theme-from-folders'];
   return {
-    folder: await folder(positionals),
-    recursive: values.recursive,
+    sources: await sources(positionals),
+    recursive: values.recursive || themeFromFolders,
+    themeFromFolders,
     concurrency: within('--concurrency', values.concurrency, 1, CONCURRENCY_MAX_UPLOADS),
     patienceMs: within('--patience', values.patience, 0, PATIENCE_MAX_SECONDS) * 1000,
     url: serviceUrl(values.url),
     fields: {
       type: oneOf('--type', values.type, TYPES),
-      theme: slug(values.theme),
+      ...theme(values.theme, themeFromFolders),
       tags: values.tag,
       ...(visibility ? { visibility } : {}),
     },
@@ -71,6 +79,7 @@ function parsed(args: string[]) {
       options: {
         type: { type: 'string' },
         theme: { type: 'string' },
+        'theme-from-folders': { type: 'boolean', default: false },
         recursive: { type: 'boolean', default: false },
         tag: { type: 'string', multiple: true, default: [] },
         visibility: { type: 'string' },
@@ -85,15 +94,29 @@ function parsed(args: string[]) {
   }
 }
 
-async function folder(positionals: string[]): Promise<string> {
-  const [given, ...more] = positionals;
-  if (given === undefined || more.length > 0) {
-    throw new UsageError(`One folder is needed, given were ${positionals.length}.`);
+async function sources(positionals: string[]): Promise<Source[]> {
+  if (positionals.length === 0) {
+    throw new UsageError('PATH is required: the folder or the file to import.');
   }
-  const path = resolve(given);
-  const found = await stat(path).catch(() => undefined);
-  if (!found?.isDirectory()) throw new UsageError(`There is no folder ${path}.`);
-  return path;
+  return Promise.all(
+    positionals.map(async (given) => {
+      const path = resolve(given);
+      const found = await stat(path).catch(() => undefined);
+      const isFolder = found?.isDirectory() ?? false;
+      if (!isFolder && !found?.isFile()) {
+        throw new UsageError(`${path} does not exist, or is neither a folder nor a file.`);
+      }
+      return { path, isFolder };
+    }),
+  );
+}
+
+function theme(text: string | undefined, optional: boolean): { theme?: string } {
+  if (text !== undefined) return { theme: slug(text) };
+  if (optional) return {};
+  throw new UsageError(
+    '--theme is required, such as --theme fantasy; or use --theme-from-folders.',
+  );
 }
 
 function oneOf<T extends string>(
@@ -102,11 +125,13 @@ function oneOf<T extends string>(
   values: Record<T, true>,
 ): T {
   if (text !== undefined && Object.hasOwn(values, text)) return text as T;
-  throw new UsageError(`${option} must be one of ${Object.keys(values).join(', ')}.`);
+  const names = Object.keys(values).join(', ');
+  const message = text === undefined ? 'is required: one of' : `is ${text}; it must be one of`;
+  throw new UsageError(`${option} ${message} ${names}.`);
 }
 
-function slug(text: string | undefined): string {
-  if (text && /^[a-z0-9]+(_[a-z0-9]+)*$/.test(text) && text.length <= LABEL_MAX_CHARACTERS) {
+function slug(text: string): string {
+  if (/^[a-z0-9]+(_[a-z0-9]+)*$/.test(text) && text.length <= LABEL_MAX_CHARACTERS) {
     return text;
   }
   const rule = 'lower-case letters and digits, words joined by single underscores';

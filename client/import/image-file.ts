@@ -11,8 +11,8 @@ export type ImageFile = {
   /** Read when it is sent, not before; fails if the file changed since. */
   content: File;
   name: string;
-  /** The folders on the way to it. */
-  tags: string[];
+  /** Names of the folders on the way to it. */
+  folders: string[];
   /** Same path and same bytes, same image: SHA-256 of path, NUL and bytes. */
   sourceId: string;
 };
@@ -83,20 +83,22 @@ export function looksLikeImage(head: Buffer): boolean {
   );
 }
 
-/** `elves/High_Archer-2.png` → name `High Archer 2`, tag `elves` */
-export function labels(path: string): { name: string; tags: string[] } {
+/** `elves/High_Archer-2.png` → name `High Archer 2`, folder `elves` */
+export function labels(path: string): { name: string; folders: string[] } {
   const file = basename(path, extname(path));
   const folders = path.split('/').slice(0, -1);
   return {
     name: oneLine(file.replaceAll(/[_-]+/g, ' ')) || file,
-    tags: folders.map(tag).filter((text) => text !== ''),
+    folders,
   };
 }
 
-function tag(folder: string): string {
+/** The tag that a folder's name becomes; none when nothing of the name is left. */
+export function tagsOf(folder: string): string[] {
   // A comma would make two tags of one.
   const text = oneLine(folder.replaceAll(',', ' ')).toLowerCase();
-  return [...text].slice(0, LABEL_MAX_CHARACTERS).join('').trim();
+  const tag = [...text].slice(0, LABEL_MAX_CHARACTERS).join('').trim();
+  return tag === '' ? [] : [tag];
 }
 
 function oneLine(text: string): string {

@@ -3,9 +3,9 @@ import type { ImageFields } from '../../src/contract/image.ts';
 import { FILTER_MAX_VALUES } from '../../src/contract/limits.ts';
 import type { ImageClient } from '../client.ts';
 import { AnsweredError } from '../problem.ts';
-import { type FileError, type ImageFile, imageFile, unreadable } from './image-file.ts';
+import { type FileError, type ImageFile, imageFile, tagsOf, unreadable } from './image-file.ts';
 import type { Tally } from './tally.ts';
-import { walk } from './walk.ts';
+import { type Entry, entriesOf, type Source } from './walk.ts';
 
 /**
  * Brings the images of a folder into the service, each once however often it is done.
@@ -18,14 +18,21 @@ import { walk } from './walk.ts';
  */
 
 export type Plan = {
-  folder: string;
+  sources: readonly Source[];
   recursive: boolean;
+  /** The first folder on the way to a file is its theme, and no tag. */
+  themeFromFolders: boolean;
   /** Uploads at the same time. */
   concurrency: number;
-  fields: Pick<ImageFields, 'type' | 'theme' | 'visibility'> & { tags: string[] };
+  /** `theme` is absent when only folders name themes. */
+  fields: Pick<ImageFields, 'type' | 'visibility'> & { theme?: string; tags: string[] };
 };
 
 const SOURCE_TYPE = 'import';
+const NO_THEME = {
+  code: 'no_theme',
+  message: 'is in no sub-folder that could name its theme; --theme names one for such files',
+};
 
 /** These would meet every further file too, so the import ends. */
 const ENDING: ReadonlySet<ErrorCode> = new Set([
@@ -80,9 +87,15 @@ function isUnreadable(thrown: unknown): thrown is Error {
 /** Whether it is new to the service. */
 async function create(client: ImageClient, plan: Plan, file: ImageFile): Promise<boolean> {
   const { name, content, sourceId } = file;
-  const tags = [...plan.fields.tags, ...file.tags];
+  const [folder, ...inner] = file.folders;
+  const named = plan.themeFromFolders ? folder : undefined;
+  const theme = named ?? plan.fields.theme!;
+  const tags = [
+    ...plan.fields.tags,
+    ...(named === undefined ? file.folders : inner).flatMap(tagsOf),
+  ];
   const source = { source_type: SOURCE_TYPE, source_id: sourceId };
-  const fields = { ...plan.fields, name, tags, ...source };
+  const fields = { ...plan.fields, theme, name, tags, ...source };
   const first = await client.create(fields, content, { idempotencyKey: sourceId });
   if (!first.replayed || (await isThere(client, first.value.id))) return !first.replayed;
   // The answer outlived the image, which was purged within the day. It may come again.
@@ -125,13 +138,13 @@ async function sourceIds(client: ImageClient, images: ImageFile[], deleted: bool
 }
 
 /** As many as one question to the service may name. */
-async function* batches({ folder, recursive }: Plan, tally: Tally) {
+async function* batches(plan: Plan, tally: Tally) {
   let batch: Promise<ImageFile | undefined>[] = [];
   const images = async () => (await Promise.all(batch)).filter((image) => image !== undefined);
-  for await (const found of walk(folder, recursive)) {
-    if (found.kind === 'skipped') tally.passOver(found.reason);
+  for await (const found of entriesOf(plan.sources, plan.recursive)) {
+    if (found.kind === 'skipped') tally.skip(found.path, found.reason);
     else if (found.kind === 'unreadable') tally.refuse(found.path, unreadable(found.error));
-    else batch.push(identify(folder, found.path, tally));
+    else batch.push(identify(found, plan, tally));
     if (batch.length === FILTER_MAX_VALUES) {
       yield await images();
       batch = [];
@@ -140,11 +153,17 @@ async function* batches({ folder, recursive }: Plan, tally: Tally) {
   yield await images();
 }
 
-async function identify(folder: string, path: string, tally: Tally) {
+async function identify({ folder, path }: Entry, plan: Plan, tally: Tally) {
   try {
     const image = await imageFile(folder, path);
-    if (!image) tally.notImages++;
-    return image;
+    if (!image) {
+      tally.skipNotImage(path);
+    } else if (image.folders.length === 0 && plan.fields.theme === undefined) {
+      tally.refuse(path, NO_THEME);
+    } else {
+      return image;
+    }
+    return undefined;
   } catch (thrown) {
     tally.refuse(path, thrown as FileError);
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -76,6 +76,24 @@ await withPodman((podman) => {
     }
   });
 
+  test('a folder of the host is imported by the same image', { timeout: RUN_MAX_MS }, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'art-'));
+    t.after(() => rm(folder, { recursive: true }));
+    await chmod(folder, 0o755);
+    await writeFile(join(folder, 'elf.png'), await png(), { mode: 0o644 });
+    const options = [...HARDENED, ...PUBLISHED, '--volume', `${await podman.volume()}:/data`];
+    const service = await podman.start(options, 'all-in-one');
+    const network = ['--network', `container:${service.name}`, '--volume', `${folder}:/art:ro,z`];
+    const words = ['/art', '--type', 'portrait', '--theme', 'fantasy'];
+    const { code, stdout, stderr } = await podman.run(
+      [...HARDENED, ...network],
+      'import',
+      ...words,
+    );
+    assert.equal(code, 0, stdout + stderr);
+    assert.match(stdout, /^taken +1 /m);
+  });
+
   test('the Image Service does not start without the addresses of its two partners', async () => {
     const { code, stderr } = await podman.run(HARDENED);
     assert.equal(code, 1);
@@ -86,7 +104,7 @@ await withPodman((podman) => {
   test('an unknown command is refused with those that there are', async () => {
     const { code, stderr } = await podman.run(HARDENED, 'serve');
     assert.equal(code, 2);
-    assert.match(stderr, /^serve is no command of this image: image-service .*restore$/m);
+    assert.match(stderr, /^serve is no command of this image: image-service .*restore or import$/m);
   });
 
   test('podman makes pods of the Kubernetes manifests', { timeout: RUN_MAX_MS }, async (t) => {

@@ -6,6 +6,7 @@ import {
   scriptFaults,
   settingFaults,
 } from '../../scripts/check/docs.ts';
+import { numberFaults } from '../../scripts/check/numbers.ts';
 
 test('a link or path to a file that is not there is found', () => {
   const text =
@@ -52,5 +53,19 @@ test('a row of the import table that is not the one in force is found', () => {
   assert.deepEqual(importTableFaults({ path, text: wrong }, table), [
     'docs/architecture.md:1: the import table has no row src/maps',
     'docs/architecture.md:2: client may import nothing, not `media`',
+  ]);
+});
+
+test('a number that differs from the code, and a sentence that is gone, are found', () => {
+  const code = [{ path: 'src/a.ts', text: 'const A_MAX = 1_000;\nconst b = {\n  few: 7,\n};\n' }];
+  const text = { path: 'docs/a.md', text: 'Intro.\nAt most 999 calls (7 when late) wait.\n' };
+  const constants = ['A_MAX', 'few'].map((name) => ({ file: 'src/a.ts', name }));
+  const stated = [
+    { text: 'docs/a.md', sentence: /most (\d+) calls \((\d+) when/, constants },
+    { text: 'docs/a.md', sentence: /(\d+) sheep/, constants },
+  ];
+  assert.deepEqual(numberFaults([text], code, stated), [
+    'docs/a.md:2: A_MAX is 1000, not 999',
+    'docs/a.md:1: no sentence matches /(\\d+) sheep/',
   ]);
 });

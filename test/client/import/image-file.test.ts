@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import sharp from 'sharp';
-import { imageFile, labels } from '../../../client/import/image-file.ts';
+import { imageFile, labels, tagsOf } from '../../../client/import/image-file.ts';
 import { CONTENT_MAX_BYTES } from '../../../src/contract/limits.ts';
 
 let folder: string;
@@ -56,10 +56,10 @@ test('a file past the limit is refused unread, one that is gone as unreadable', 
 });
 
 test('file names become names, folders become tags', () => {
-  assert.deepEqual(labels('Elves/Wose, old/High_Archer--2.final.png'), {
-    name: 'High Archer 2.final',
-    tags: ['elves', 'wose old'],
-  });
-  assert.deepEqual(labels('___.png'), { name: '___', tags: [] });
-  assert.equal(labels(`${'É'.repeat(60)}/x`).tags[0], 'é'.repeat(50));
+  const { name, folders } = labels('Elves/Wose, old/High_Archer--2.final.png');
+  assert.equal(name, 'High Archer 2.final');
+  assert.deepEqual(folders.flatMap(tagsOf), ['elves', 'wose old']);
+  assert.deepEqual(labels('___.png'), { name: '___', folders: [] });
+  assert.deepEqual(tagsOf('É'.repeat(60)), ['é'.repeat(50)]);
+  assert.deepEqual(tagsOf(' , '), []);
 });

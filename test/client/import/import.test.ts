@@ -38,9 +38,12 @@ async function manyImages(t: TestContext, count: number): Promise<string> {
 }
 
 /** The import command, started. */
-function importing(folder: string, url: string, ...options: string[]) {
-  const required = ['--type', 'portrait', '--theme', 'fantasy', '--url', url];
-  const child = spawn(process.execPath, [program, folder, ...required, ...options]);
+function importing(path: string, url: string, ...options: string[]) {
+  return run([path, '--type', 'portrait', '--theme', 'fantasy', '--url', url, ...options]);
+}
+
+function run(args: string[]) {
+  const child = spawn(process.execPath, [program, ...args]);
   const output = Array.fromAsync(child.stdout.setEncoding('utf8'));
   const complaints = Array.fromAsync(child.stderr.setEncoding('utf8'));
   const ended = once(child, 'close').then(async ([code]) => {
@@ -97,6 +100,54 @@ test('a folder goes in once, however often it is imported', async (t) => {
   assert.equal(second.counts('taken'), 0);
   assert.equal(second.counts('already there'), 3);
   assert.equal((await imported(client)).length, 3);
+});
+
+test('single files go in, once, as if their folder had been named', async (t) => {
+  await using service = await startService();
+  const { url } = service;
+  const folder = await folderOf(t, { 'a.png': await png(1), 'b.png': await png(2) });
+  const first = await importing(join(folder, 'a.png'), url).ended;
+  assert.deepEqual([first.code, first.counts('taken')], [0, 1], first.complaints);
+  const both = await importing(join(folder, 'a.png'), url, join(folder, 'b.png')).ended;
+  assert.deepEqual([both.code, both.counts('taken'), both.counts('already there')], [0, 1, 1]);
+  const all = await importing(folder, url).ended;
+  assert.deepEqual([all.code, all.counts('already there')], [0, 2]);
+});
+
+test('sub-folders name themes, and those inside them tags', async (t) => {
+  await using service = await startService();
+  const { url } = service;
+  const folder = await folderOf(t, {
+    'horror/crypts/old.png': await png(1),
+    'space_fantasy/ship.png': await png(2),
+    '@eaDir/ship.png/thumb.png': await png(3),
+    'loose.png': await png(4),
+  });
+  const command = [folder, '--type', 'map', '--url', url, '--theme-from-folders'];
+  const { code, counts, text } = await run(command).ended;
+  assert.deepEqual([code, counts('taken'), counts('refused')], [1, 2, 1]);
+  assert.match(text, /^ {2}loose\.png: no_theme, /m);
+  assert.match(text, /^skipped +1 +thumbnails or trash of the system\n {2}@eaDir$/m);
+  const found = await imported(new ImageClient({ url }));
+  assert.deepEqual(found.map(({ name, theme, tags }) => `${name} ${theme} [${tags}]`).sort(), [
+    'old horror [crypts]',
+    'ship space_fantasy []',
+  ]);
+  const again = await run([...command, '--theme', 'noir']).ended;
+  assert.deepEqual([again.code, again.counts('taken'), again.counts('already there')], [0, 1, 2]);
+});
+
+test('an import that finds no image says why and exits 1', async (t) => {
+  await using service = await startService();
+  const { url } = service;
+  const folder = await folderOf(t, { 'inner/a.png': await png(1), 'notes.txt': 'no image' });
+  const { code, text, complaints } = await importing(folder, url).ended;
+  assert.equal(code, 1);
+  assert.match(
+    complaints,
+    /No image was found. --recursive also imports from the folders inside \(1\)/,
+  );
+  assert.match(text, /^ {2}notes\.txt$/m);
 });
 
 test('a file that is refused is named with the reason, the others go in', async (t) => {
@@ -225,11 +276,11 @@ test('a wrong command line is told and exits 2; help exits 0', async (t) => {
   const folder = await manyImages(t, 0);
   const wrong: [string[], RegExp][] = [
     [['--theme', 'Not A Slug'], /--theme must be a slug/],
-    [['--type', 'picture'], /--type must be one of portrait, token/],
+    [['--type', 'picture'], /--type is picture; it must be one of portrait, token/],
     [['--concurrency', '0'], /--concurrency must be a whole number from 1/],
     [['--url', 'nowhere'], /--url must be an address/],
     [['--bogus'], /Unknown option '--bogus'/],
-    [['another-folder'], /One folder is needed/],
+    [['another-folder'], /another-folder does not exist/],
   ];
   for (const [options, expected] of wrong) {
     const { code, complaints } = await importing(folder, 'http://127.0.0.1:8000', ...options).ended;
@@ -238,6 +289,15 @@ test('a wrong command line is told and exits 2; help exits 0', async (t) => {
   }
   const missing = await importing(join(folder, 'gone'), 'http://127.0.0.1:8000').ended;
   assert.equal(missing.code, 2);
-  assert.match(missing.complaints, /There is no folder .*gone/);
-  assert.equal((await importing(folder, 'http://127.0.0.1:8000', '--help').ended).code, 0);
+  assert.match(missing.complaints, /gone does not exist/);
+  for (const [options, expected] of [
+    [['--theme', 'horror'], /--type is required: one of portrait/],
+    [['--type', 'map'], /--theme is required, such as --theme fantasy/],
+  ] as const) {
+    const { code, complaints } = await run([folder, ...options]).ended;
+    assert.equal(code, 2, complaints);
+    assert.match(complaints, expected);
+  }
+  assert.match((await run(['--type', 'map', '--theme', 'horror']).ended).complaints, /^PATH is/);
+  assert.equal((await run(['--help']).ended).code, 0);
 });

@@ -10,14 +10,19 @@ function tallyOf(changes: Partial<Tally>): Tally {
 
 test('the summary tells what became of every file, and why', () => {
   const tally = tallyOf({ taken: 1_200, takenBytes: 5e6, alreadyThere: 3, deletedThere: 2 });
-  tally.passOver('hidden');
-  tally.passOver('hidden');
+  tally.skip('.a\u001b', 'hidden');
+  tally.skip('.b', 'hidden');
+  for (let i = 0; i < 25; i++) tally.skipNotImage(`${i}.txt`);
   tally.refuse('elves/\u001b[2Jbad.png', { code: 'image_unreadable', message: 'It is cut.' });
   const text = summary(tally);
   assert.match(text, /^taken +1,200 +5 MB$/m);
   assert.match(text, /^already there +3$/m);
   assert.match(text, /^deleted there +2 +imported before, deleted since/m);
-  assert.match(text, /^skipped +2 +hidden$/m);
+  assert.match(text, /^skipped +2 +hidden\n {2}\.a\ufffd\n {2}\.b$/m);
+  assert.match(
+    text,
+    /^skipped +25 +not a PNG.*\n {2}0\.txt\n(.*\n){18} {2}19\.txt\n {2}and 5 more$/m,
+  );
   assert.match(text, /^refused +1$/m);
   assert.match(text, /^ {2}elves\/\ufffd\[2Jbad\.png: image_unreadable, It is cut\.$/m);
 });

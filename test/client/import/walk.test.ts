@@ -30,7 +30,7 @@ test('a folder gives its files and says what it passes over', async (t) => {
     '.git: hidden',
     '.hidden.png: hidden',
     'a.png: file',
-    'elves: folder (--recursive takes its images)',
+    'elves: folder; --recursive imports its images',
     'pipe: neither file nor folder',
   ]);
 });
@@ -46,7 +46,10 @@ test('with its folders, but never through a link', async (t) => {
     'elves/up: symbolic link',
     'pipe: neither file nor folder',
   ]);
-  assert.equal(await countFiles(folder, true, new AbortController().signal), 3);
+  assert.equal(
+    await countFiles([{ path: folder, isFolder: true }], true, new AbortController().signal),
+    3,
+  );
 });
 
 test('a folder that cannot be read is told, and the walk goes on', async () => {
