@@ -2,8 +2,10 @@
 
 Needs Python 3.11 and aio-pika (Debian: python3-aio-pika). Try it:
 
-    MESSAGE_HUB_URL=amqp://guest:guest@127.0.0.1:5672/ STORAGE_SERVICE_URL=http://127.0.0.1:8001 \
-        python3 storage_client.py portrait.png
+    python3 storage_client.py portrait.png
+
+It reads MESSAGE_HUB_URL (amqp://guest:guest@127.0.0.1:5672/), STORAGE_SERVICE_URL (http://127.0.0.1:8001) and
+STORAGE_SERVICE_TOKEN (none) from the environment.
 """
 
 import asyncio
@@ -21,6 +23,8 @@ from uuid import uuid4
 import aio_pika
 from aio_pika.exceptions import DeliveryError, PublishError
 
+HUB_URL = "amqp://guest:guest@127.0.0.1:5672/"
+STORAGE_URL = "http://127.0.0.1:8001"
 EXCHANGE = "dnd_events"
 MESSAGE_CONTENT_MAX_BYTES = 256 * 1024
 DEADLINE_SECONDS = 20.0
@@ -207,12 +211,18 @@ class StorageClient:
 
 
 async def main():
-    hub, storage = os.environ["MESSAGE_HUB_URL"], os.environ["STORAGE_SERVICE_URL"]
+    if len(sys.argv) != 2:
+        sys.exit("Name one image file: python3 storage_client.py portrait.png")
+    path = sys.argv[1]
+    if not os.path.isfile(path):
+        sys.exit(f"{path} is not a file.")
+    hub = os.environ.get("MESSAGE_HUB_URL", HUB_URL)
+    storage = os.environ.get("STORAGE_SERVICE_URL", STORAGE_URL)
     token = os.environ.get("STORAGE_SERVICE_TOKEN")
     async with StorageClient(hub, storage, token) as client:
         await client.on_event(lambda event_type, data: print(event_type, data))
         image = await client.create_image(
-            sys.argv[1], type="portrait", name="Elven ranger", theme="fantasy", tags=["elf"]
+            path, type="portrait", name="Elven ranger", theme="fantasy", tags=["elf"]
         )
         print(json.dumps(image, indent=2))
         page = await client.call("list_images", {"tag": ["elf"], "limit": 10})
@@ -220,4 +230,7 @@ async def main():
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    try:
+        asyncio.run(main())
+    except (StorageError, ConnectionError) as failed:
+        sys.exit(str(failed))

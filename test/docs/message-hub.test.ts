@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +26,7 @@ import { ThemeFields } from '../../src/contract/theme.ts';
 import { asyncapiDocument } from '../../src/image-service/routes/asyncapi.ts';
 import { png } from '../services/api.ts';
 import { hasJoined, messageCheck } from '../services/hub-messages.ts';
+import type { Broker } from '../services/rabbitmq.ts';
 import { startStorage } from '../services/two-services.ts';
 import { withBroker } from '../services/with-broker.ts';
 
@@ -165,6 +167,19 @@ else {
       test('is told clearly what is wrong with a request', use('refusals'));
       test('meets no request that blocks the others, however malformed', use('malformed'));
       test('loses and doubles nothing when its connection breaks', use('interrupted'));
+      test('needs no permission that the page does not name', async () => {
+        const url = new URL(hub.MESSAGE_HUB_URL);
+        const granted = await clientOfThePage(broker, url.pathname.slice(1), 'example_service');
+        after(granted.remove);
+        Object.assign(url, { username: granted.name, password: granted.password });
+        const asClient = { ...env, MESSAGE_HUB_URL: url.href };
+        const options = { env: asClient, timeout: PYTHON_MAX_MS };
+        await run(python.command, [PYTHON_TEST, 'images'], options);
+        await assert.rejects(
+          run(python.command, [PYTHON_TEST, 'overhears'], options),
+          /ACCESS_REFUSED/,
+        );
+      });
       test('shows what it does as a program', async () => {
         const { stdout } = await run(python.command, [CLIENT, SMALL], {
           env,
@@ -175,6 +190,30 @@ else {
       });
     }),
   );
+}
+
+/** A user of the broker with what the page's two lines of rabbitmqctl grant. */
+async function clientOfThePage(broker: Broker, vhost: string, appId: string) {
+  const { origin, username, password } = new URL(broker.managementUrl);
+  const authorization = `Basic ${btoa(`${username}:${password}`)}`;
+  const manage = async (method: string, path: string, body?: object) => {
+    const headers = { authorization, 'content-type': 'application/json' };
+    const init = { method, headers, ...(body && { body: JSON.stringify(body) }) };
+    const answer = await fetch(`${origin}/api/${path}`, init);
+    assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
+  };
+  const patternsOf = (command: string) => {
+    const line = PAGE.match(new RegExp(`^rabbitmqctl ${command} .*$`, 'm'))![0];
+    return [...line.matchAll(/'([^']+)'/g)].map(([, text]) => text!.replaceAll('NAME', appId));
+  };
+  const user = { name: `client-${randomUUID()}`, password: randomUUID() };
+  await manage('PUT', `users/${user.name}`, { password: user.password, tags: '' });
+  const [configure, write, read] = patternsOf('set_permissions');
+  await manage('PUT', `permissions/${vhost}/${user.name}`, { configure, write, read });
+  const [publish, receive] = patternsOf('set_topic_permissions');
+  const topics = { exchange: 'dnd_events', write: publish, read: receive };
+  await manage('PUT', `topic-permissions/${vhost}/${user.name}`, topics);
+  return { ...user, remove: () => manage('DELETE', `users/${user.name}`) };
 }
 
 /** A Python that has aio-pika; Debian's package is for the system's, which need not come first. */

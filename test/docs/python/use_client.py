@@ -87,6 +87,12 @@ async def one_image(storage, events, path):
     )
 
 
+async def overhears():
+    async with client() as storage:
+        queue = await storage._channel.declare_queue("example_service.overheard", exclusive=True)
+        await queue.bind("dnd_events", "storage.request")
+
+
 async def refused(storage, code, operation, data, field=None, **options):
     try:
         await storage.call(operation, data, **options)
@@ -279,5 +285,6 @@ SCENARIOS = {
     "refusals": refusals,
     "malformed": malformed,
     "interrupted": interrupted,
+    "overhears": overhears,
 }
 asyncio.run(SCENARIOS[sys.argv[1]]())
