@@ -36,7 +36,7 @@ const FRAMEWORK_ERRORS: Record<string, [ErrorCode, string]> = {
   ],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
     'unsupported_media_type',
-    'The Content-Type is not taken here; /docs lists those that are.',
+    'The Content-Type is malformed. Send one such as application/json; /docs lists those supported.',
   ],
 };
 

@@ -7,7 +7,6 @@ import Fastify, {
   type FastifyServerOptions,
   LogController,
 } from 'fastify';
-import { ServiceError } from '../contract/errors.ts';
 import { REQUEST_ID_MAX_CHARACTERS } from '../contract/limits.ts';
 import type { Storage, StorageEvents } from '../contract/storage.ts';
 import { answerFirst } from '../http/answer-first.ts';
@@ -29,6 +28,7 @@ import { Admission } from './request/admission.ts';
 import { type BrowserGuard, createBrowserGuard } from './request/browser-guard.ts';
 import { keepQueryText } from './request/query.ts';
 import { limitRate } from './request/rate-limit.ts';
+import { refuseUnknown } from './request/refuse-unknown.ts';
 import { UploadGate } from './request/upload.ts';
 import { asyncapiRoutes } from './routes/asyncapi.ts';
 import { CONTENT_URL, contentRoutes } from './routes/content.ts';
@@ -75,7 +75,6 @@ const CONNECTIONS_MAX = 8_192;
 const PARAMETER_MAX_CHARACTERS = HEADERS_MAX_BYTES;
 
 const REQUEST_ID = new RegExp(`^[\\w.-]{1,${REQUEST_ID_MAX_CHARACTERS}}$`);
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
 /** The contract checks what comes in, and what goes out is typed: route schemas only document. */
 const DOCUMENT_ONLY = {
@@ -116,6 +115,8 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     routerOptions: {
+      // Handled, because not every HTTP client repeats a body when it is redirected.
+      ignoreTrailingSlash: true,
       maxParamLength: PARAMETER_MAX_CHARACTERS,
       querystringParser: keepQueryText,
     },
@@ -160,7 +161,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
 
   await describeRoutes(server, { version: deps.version, basePath });
   await limitRate(server, config.rateLimit);
-  refuseUnknown(server, guard);
+  refuseUnknown(server, guard, basePath);
   await server.register(imagesRoutes, { basePath, storage, lists, uploads, admission });
   await server.register(imageRoutes, { storage, images, admission });
   await server.register(contentRoutes, { storage, images, contents, uploads });
@@ -224,30 +225,6 @@ function observe(server: FastifyInstance, guard: BrowserGuard, metrics: Metrics)
       delivery,
     });
     next();
-  });
-}
-
-/** Addresses and methods that no route has; OPTIONS is answered for all that have one. */
-function refuseUnknown(server: FastifyInstance, guard: BrowserGuard): void {
-  // The limit of the rate is a hook of routes, and has to be asked for here.
-  const preHandler = server.hasDecorator('rateLimit') ? server.rateLimit() : [];
-  server.setNotFoundHandler({ preHandler }, (request, reply) => {
-    const [url = '/'] = request.url.split('?', 1);
-    const taken = METHODS.filter((method) => server.findRoute({ method, url }));
-    const method = request.method as (typeof METHODS)[number];
-    if (taken.length === 0 || taken.includes(method)) {
-      throw new ServiceError(
-        'not_found',
-        'Nothing has this address; /docs shows those that exist.',
-      );
-    }
-    const allow = [...taken, 'OPTIONS'].join(', ');
-    reply.header('allow', allow);
-    if (request.method === 'OPTIONS') {
-      guard.preflight(request.headers, reply, allow);
-      return reply.code(204).send();
-    }
-    throw new ServiceError('method_not_allowed', `Here are taken: ${allow}.`);
   });
 }
 

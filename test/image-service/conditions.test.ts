@@ -68,10 +68,20 @@ test('a demand of a write is a few tags for storage to compare', () => {
   assert.equal(demandedTags('*'), undefined);
   assert.deepEqual(demandedTags('"2"'), ['2']);
   assert.deepEqual(demandedTags('"2", W/"4", "3"'), ['2', '3']);
-  assert.deepEqual(demandedTags('W/"3"'), ['']);
-  assert.deepEqual(demandedTags('nonsense'), ['']);
+  const weak = /compares strongly, so W\/"3" matches nothing; send "3"/;
+  assert.throws(() => demandedTags('W/"3"'), { code: 'precondition_failed', message: weak });
   const many = Array.from({ length: 17 }, (_, index) => `"${index}"`).join(', ');
   assert.throws(() => demandedTags(many), { code: 'invalid_request' });
+});
+
+test('a demand without quotes is told what is missing', () => {
+  const bare = { code: 'invalid_request', message: 'If-Match is 1 without quotes; must be "1".' };
+  assert.throws(() => demandedTags('1'), bare);
+  assert.throws(() => demandedTags(' 1 '), bare);
+  for (const text of ['', '1, 2', '"1', "'1'", 'W/1', 'a b', '<x>', 'x'.repeat(5_000)]) {
+    const rule = /^If-Match must be \*, or ETags in double quotes, such as "1"\.$/;
+    assert.throws(() => demandedTags(text), { code: 'invalid_request', message: rule }, text);
+  }
 });
 
 test('a list of tags keeps the strong and the weak apart', () => {

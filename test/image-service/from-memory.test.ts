@@ -96,7 +96,11 @@ async function serving(t: TestContext) {
   const images = new ImageCache(store, store, METADATA_BYTES);
   t.after(images.close);
   const contents = new ContentCache(store, CONTENTS_BYTES);
-  const guard = createBrowserGuard({ host: '127.0.0.1', corsOrigins: ['https://table.example'] });
+  const guard = createBrowserGuard({
+    host: '127.0.0.1',
+    corsOrigins: ['https://table.example'],
+    trustProxy: false,
+  });
   const answered = new EventEmitter();
   const answer = deliverFromMemory({
     images,

@@ -70,7 +70,8 @@ export function parseDate(text: string): number | undefined {
 
 /**
  * The tags of which a write demands one (If-Match), for storage to compare when it commits:
- * undefined without a demand, an empty one that nothing has when all tags are weak.
+ * undefined without a demand. Throws invalid_request for what is no ETag, and precondition_failed
+ * when all tags are weak, which match nothing.
  */
 export function demandedTags(ifMatch: string | undefined): string[] | undefined {
   const tags = ifMatch === undefined ? '*' : parseEntityTags(ifMatch);
@@ -78,7 +79,17 @@ export function demandedTags(ifMatch: string | undefined): string[] | undefined 
   if (tags.strong.length > DEMANDED_MAX_TAGS) {
     throw invalid([{ field: 'If-Match', message: `must be up to ${DEMANDED_MAX_TAGS} tags` }]);
   }
-  return tags.strong.length > 0 ? tags.strong : [''];
+  if (tags.strong.length > 0) return tags.strong;
+  const [weak] = tags.weak;
+  if (weak === undefined) throw invalid([{ field: 'If-Match', message: unquoted(ifMatch!) }]);
+  const message = `If-Match compares strongly, so W/"${weak}" matches nothing; send "${weak}".`;
+  throw new ServiceError('precondition_failed', message);
+}
+
+function unquoted(header: string): string {
+  const value = header.trim();
+  if (/^[\w.-]{1,100}$/.test(value)) return `is ${value} without quotes; must be "${value}"`;
+  return 'must be *, or ETags in double quotes, such as "1"';
 }
 
 /** The outcome of the first that is not refused with this code; else how the last was refused. */

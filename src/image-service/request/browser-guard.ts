@@ -10,14 +10,20 @@ import type { ImageServiceConfig } from '../config.ts';
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 /** Of a server, or in a Host header, with a port. */
-const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|::1)(:\d*)?$/i;
+const LOOPBACK_HOST = /^(localhost\.?|127(\.\d{1,3}){3}|\[::1\]|::1)(:\d*)?$/i;
 const EXPOSED_HEADERS =
   'ETag, Location, Retry-After, Idempotent-Replayed, X-Request-ID, Content-Range, Accept-Ranges, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset';
+/** A host, with or without a port: no user, path or query. */
+const PLAIN_HOST = /^[\w.:[\]-]+$/;
+/** Of a header in the text of an error. */
+const SHOWN_MAX_CHARACTERS = 200;
 const PREFLIGHT_SECONDS = 600;
 
 export type BrowserGuard = ReturnType<typeof createBrowserGuard>;
 
-export function createBrowserGuard(config: Pick<ImageServiceConfig, 'host' | 'corsOrigins'>) {
+export function createBrowserGuard(
+  config: Pick<ImageServiceConfig, 'host' | 'corsOrigins' | 'trustProxy'>,
+) {
   const allowed: ReadonlySet<string> = new Set(config.corsOrigins);
   const onLoopback = LOOPBACK_HOST.test(config.host);
 
@@ -43,15 +49,13 @@ export function createBrowserGuard(config: Pick<ImageServiceConfig, 'host' | 'co
       const fault = this.hostFault(request.raw);
       if (fault) throw fault;
       if (SAFE_METHODS.has(method!)) return;
-      const { origin } = headers;
-      const welcome = origin !== undefined && allowed.has(origin.toLowerCase());
-      const foreign = origin !== undefined && !isOwn(origin, request.host);
-      if (!welcome && (foreign || headers['sec-fetch-site'] === 'cross-site')) {
-        throw new ServiceError(
-          'request_forbidden',
-          'Pages of other sites may not write here. To allow one, add its origin to CORS_ORIGINS.',
-        );
-      }
+      const { origin, 'sec-fetch-site': site } = headers;
+      if (origin !== undefined && allowed.has(origin.toLowerCase())) return;
+      // No page can set this header. A proxy that changes Host does not change what a browser knows.
+      if (site === 'same-origin') return;
+      const hosts = hostsOf(request, config.trustProxy);
+      const foreign = origin !== undefined && !hosts.some((host) => isOwn(origin, host));
+      if (foreign || site === 'cross-site') throw forbidden(origin, hosts);
     },
 
     /** Lets the pages of allowed origins read the answer. */
@@ -76,7 +80,41 @@ export function createBrowserGuard(config: Pick<ImageServiceConfig, 'host' | 'co
   };
 }
 
-/** By host and port alone: behind a proxy that ends TLS the scheme is not known here. */
+/** By which the service may have been asked: a proxy may tell the port apart from the host. */
+function hostsOf(request: FastifyRequest, trustProxy: boolean): string[] {
+  const { host, hostname } = request;
+  const port = trustProxy ? request.headers['x-forwarded-port'] : undefined;
+  return typeof port === 'string' && /^\d{1,5}$/.test(port)
+    ? [host, `${hostname}:${port}`]
+    : [host];
+}
+
+/**
+ * By host and port alone: behind a proxy that ends TLS the scheme is not known here, so the port may
+ * be the default one of the page's scheme, or of http.
+ */
 function isOwn(origin: string, host: string): boolean {
-  return URL.canParse(origin) && new URL(origin).host === host.toLowerCase().replace(/:80$/, '');
+  const page = URL.parse(origin);
+  if (!page || !/^https?:$/.test(page.protocol) || !PLAIN_HOST.test(host)) return false;
+  return [page.protocol, 'http:'].some((scheme) => {
+    const asked = URL.parse(`${scheme}//${host}`);
+    return asked !== null && withoutDot(asked.host) === withoutDot(page.host);
+  });
+}
+
+/** The root's dot: `images.example.` is `images.example`. */
+function withoutDot(host: string): string {
+  return host.replace(/\.(?=:|$)/, '');
+}
+
+function forbidden(origin: string | undefined, [host = '']: readonly string[]): ServiceError {
+  const shown = (text: string) => text.slice(0, SHOWN_MAX_CHARACTERS);
+  const compared =
+    origin === undefined
+      ? 'The browser calls this request cross-site.'
+      : `The page's origin is ${shown(origin)}, and the request is for the host ${shown(host)}.`;
+  return new ServiceError(
+    'request_forbidden',
+    `Pages of other sites may not write here. ${compared} To allow the page, add its origin to CORS_ORIGINS; behind a proxy, pass on the Host of the request.`,
+  );
 }

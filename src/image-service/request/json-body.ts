@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 import { parseJson } from '../../contract/json.ts';
 import { JSON_BODY_MAX_BYTES } from '../../contract/limits.ts';
+import { refuseOtherTypes } from './other-types.ts';
 
 const PLAIN_ONLY = 'A compressed body is not taken. Send it without Content-Encoding.';
 
@@ -15,6 +16,8 @@ export function takeJson(scope: FastifyInstance, mediaTypes: readonly string[]):
   scope.addHook('preParsing', (_request, _reply, body, done) => {
     done(null, (body as Readable).readableEnded ? Readable.from([]) : body);
   });
+  const rule = `Send ${mediaTypes.join(' or ')}, with curl: -H 'Content-Type: application/json'`;
+  refuseOtherTypes(scope, () => `${rule}.`);
   const options = { parseAs: 'string', bodyLimit: JSON_BODY_MAX_BYTES } as const;
   scope.addContentTypeParser<string>([...mediaTypes], options, (request, text, done) => {
     if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') {

@@ -36,6 +36,9 @@ export const FORM_OPTIONS = {
   },
 };
 
+export const IMAGE_FORM_RULE =
+  'Send multipart/form-data, with curl: curl -F image=@elf.png -F type=portrait -F name=Elf -F theme=fantasy http://127.0.0.1:8000/api/v2/images';
+
 /** What the form parser says, which gives its errors no codes, and what a body that breaks off does. */
 const MALFORMED = /multipart|part terminated|boundary|needle|header|form/i;
 const BROKEN_OFF = /^(FST_|ERR_STREAM_|HPE_|ECONNRESET$|EPIPE$)/;
@@ -215,13 +218,17 @@ function formError(thrown: unknown): unknown {
   if (thrown instanceof ServiceError) return thrown;
   const { code, message } = thrown as NodeJS.ErrnoException;
   if (code === 'FST_INVALID_MULTIPART_CONTENT_TYPE') {
-    return new ServiceError('unsupported_media_type', 'The body must be multipart/form-data.');
+    return new ServiceError('unsupported_media_type', IMAGE_FORM_RULE);
   }
   if (code === 'FST_PARTS_LIMIT') {
     return invalid([{ field: '', message: `must have up to ${MULTIPART_MAX_PARTS} parts` }]);
   }
   if (code === 'FST_PROTO_VIOLATION') {
     return invalid([{ field: '', message: 'has a field whose name is not taken here' }]);
+  }
+  if (message === 'Multipart: Boundary not found') {
+    const text = 'The Content-Type has no boundary: let the HTTP library set this header itself.';
+    return new ServiceError('invalid_request', text, { cause: thrown });
   }
   const ofBody = code === undefined ? MALFORMED.test(message) : BROKEN_OFF.test(code);
   if (!ofBody) return thrown;

@@ -11,6 +11,7 @@ import { demandedTags, inTurn } from '../delivery/conditions.ts';
 import { deliver } from '../delivery/deliver.ts';
 import { askAlone, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
+import { isCurlDefault, refuseOtherTypes } from '../request/other-types.ts';
 import { queryText } from '../request/query.ts';
 import { acceptRaw, type UploadGate } from '../request/upload.ts';
 import { acceptFileForm, FORM_OPTIONS } from '../request/upload-form.ts';
@@ -27,8 +28,6 @@ import {
 import { imageIdOf } from './image.ts';
 
 export const CONTENT_URL = '/api/v2/images/:id/content';
-/** Says that no content is the demanded one: these bytes are not known to exist. */
-const NO_SHA256 = '0'.repeat(64);
 
 export type ContentDependencies = {
   storage: Storage;
@@ -50,6 +49,7 @@ export async function contentRoutes(
   // A raw body is left to the route, which streams it on.
   const rawTypes = [/^image\//, 'application/octet-stream'];
   scope.addContentTypeParser(rawTypes as string[], (_request, _body, done) => done(null));
+  refuseOtherTypes(scope, rawRule);
 
   scope.get(CONTENT_URL, { schema: GET, exposeHeadRoute: false }, respond);
   scope.head(CONTENT_URL, { schema: { hide: true } }, respond);
@@ -72,7 +72,7 @@ export async function contentRoutes(
     const image_id = imageIdOf(request);
     const operationId = operationIdOf(request);
     const content = await uploads.admit(request, operationId, (call) =>
-      request.isMultipart() || !request.headers['content-type']
+      request.isMultipart()
         ? acceptFileForm(storage, request, call)
         : acceptRaw(storage, request, call),
     );
@@ -80,7 +80,7 @@ export async function contentRoutes(
     try {
       // A repetition may have been carried out under another tag of the list.
       const outcome = await inTurn(tags, 'operation_id_reused', (tag) => {
-        const ifSha256 = tag === undefined ? {} : { if_sha256: tag || NO_SHA256 };
+        const ifSha256 = tag === undefined ? {} : { if_sha256: tag };
         return change(request.id, operationId, (call) =>
           storage.replaceContent({ image_id, ...ifSha256 }, content, call),
         );
@@ -100,6 +100,15 @@ export async function contentRoutes(
     const current = await asking.then(({ content }) => content.sha256).catch(() => undefined);
     return tags.toSorted((a, b) => Number(b === current) - Number(a === current));
   }
+}
+
+const BYTES_RULE =
+  'Send the bytes as image/* or application/octet-stream, or multipart/form-data with the field image';
+
+/** Without a type a body is bytes (RFC 9110, 8.3): `curl -T` names none. */
+function rawRule(type: string | undefined): string | undefined {
+  if (type === undefined) return undefined;
+  return isCurlDefault(type) ? `${BYTES_RULE}; with curl: -T elf.png.` : `${BYTES_RULE}.`;
 }
 
 /** Variants do not exist yet, so there is only `v`; of other bytes it is as none. */

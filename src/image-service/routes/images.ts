@@ -7,9 +7,10 @@ import type { ListCache } from '../caches/list-cache.ts';
 import type { Admission } from '../request/admission.ts';
 import { ask, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
+import { refuseOtherTypes } from '../request/other-types.ts';
 import { parseListQuery, queryText } from '../request/query.ts';
 import type { UploadGate } from '../request/upload.ts';
-import { acceptImageForm, FORM_OPTIONS } from '../request/upload-form.ts';
+import { acceptImageForm, FORM_OPTIONS, IMAGE_FORM_RULE } from '../request/upload-form.ts';
 import { IDEMPOTENCY_HEADER, JSON_TYPE, json, readProblems, writeProblems } from './answers.ts';
 
 export type ImagesDependencies = {
@@ -26,6 +27,7 @@ export async function imagesRoutes(
   { basePath, storage, lists, uploads, admission }: ImagesDependencies,
 ): Promise<void> {
   await scope.register(multipart, FORM_OPTIONS);
+  refuseOtherTypes(scope, () => IMAGE_FORM_RULE);
 
   scope.post('/api/v2/images', { schema: CREATE }, async (request, reply) => {
     const operationId = operationIdOf(request);

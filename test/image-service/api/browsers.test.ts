@@ -44,6 +44,11 @@ test('a page of another site may not write', async () => {
     { origin: 'null' },
     { origin: 'http://localhost:1' },
     { origin: 'nonsense' },
+    { origin: 'null', 'sec-fetch-site': 'same-site' },
+    { origin: 'chrome-extension://127.0.0.1' },
+    { origin: service.url, 'sec-fetch-site': 'cross-site' },
+    { origin: service.url.replace('127', '[::1') },
+    { 'sec-fetch-site': 'cross-site', host: 'localhost' },
   ] as Record<string, string>[]) {
     await problem(await send(service.port, 'PUT', headers), 403, 'request_forbidden');
     await problem(await send(service.port, 'DELETE', headers), 403, 'request_forbidden');
@@ -70,6 +75,56 @@ test('a request without a Host is told so, and an unknown expectation is not met
   assert.equal((await send(service.port, 'GET', { expect: '200-ok' })).status, 200);
 });
 
+test('a proxy that names the port, another host, or none, is no other site', async () => {
+  const own = 'https://images.example';
+  const ask = (headers: Record<string, string>) => send(proxied.port, 'PUT', headers);
+  for (const [origin, headers] of [
+    [own, { host: 'images.example:443' }],
+    [own, { host: 'images.example:80' }],
+    [own, { host: 'IMAGES.example' }],
+    [own, { host: 'images.example.' }],
+    [`${own}.`, { host: 'images.example' }],
+    ['http://images.example', { host: 'images.example:80' }],
+    ['http://[::1]', { host: '[::1]:80' }],
+    ['https://[fd00::1]:8443', { host: '[FD00::1]:8443' }],
+    [own, { host: '127.0.0.1:8000', 'sec-fetch-site': 'same-origin' }],
+    ['null', { host: '127.0.0.1:8000', 'sec-fetch-site': 'same-origin' }],
+    [own, { host: 'backend', 'x-forwarded-host': 'images.example' }],
+    [`${own}:8443`, { host: 'backend', 'x-forwarded-host': 'images.example:8443' }],
+    [`${own}:8443`, { host: 'images.example', 'x-forwarded-port': '8443' }],
+  ] as [string, Record<string, string>][]) {
+    await problem(await ask({ origin, ...headers }), 400, 'invalid_request');
+  }
+  for (const [origin, headers] of [
+    [own, { host: 'images.example:8443' }],
+    [own, { host: 'other.example:443' }],
+    ['http://images.example', { host: 'images.example:443' }],
+    [own, { host: 'x@images.example' }],
+    [own, { host: 'images.example/x' }],
+    ['https://images.example.evil', { host: 'images.example' }],
+    [own, { host: 'images.example', 'sec-fetch-site': 'cross-site' }],
+    [own, { host: 'backend', 'x-forwarded-host': 'evil.example, other.example' }],
+    [own, { host: 'evil.example', 'x-forwarded-port': '443' }],
+  ] as [string, Record<string, string>][]) {
+    const { detail } = await problem(await ask({ origin, ...headers }), 403, 'request_forbidden');
+    assert.ok(detail.includes(`The page's origin is ${origin}, and the request is for the host`));
+  }
+  const port = { origin: `${service.url}0`, 'x-forwarded-port': `${service.port}0` };
+  await problem(await send(service.port, 'PUT', port), 403, 'request_forbidden');
+});
+
+test('a page that was rebound to the loopback may not write, whatever its browser says', async () => {
+  const rebound = { host: 'evil.example', origin: 'http://evil.example' };
+  const headers = { ...rebound, 'sec-fetch-site': 'same-origin' };
+  await problem(await send(service.port, 'PUT', headers), 403, 'request_forbidden');
+  const { detail } = await problem(
+    await send(proxied.port, 'PUT', { 'sec-fetch-site': 'cross-site' }),
+    403,
+    'request_forbidden',
+  );
+  assert.match(detail, /calls this request cross-site/);
+});
+
 test('on the loopback only names of the loopback are answered', async () => {
   for (const host of ['evil.example', '127.0.0.1.evil.example', 'localhost.evil:80', '10.0.0.1']) {
     await problem(await send(service.port, 'GET', { host }), 403, 'request_forbidden');
@@ -80,6 +135,7 @@ test('on the loopback only names of the loopback are answered', async () => {
     '127.0.0.1:1',
     '[::1]:80',
     'localhost:',
+    'localhost.:8000',
     '127.9.9.9',
   ]) {
     assert.equal((await send(service.port, 'GET', { host })).status, 200, host);

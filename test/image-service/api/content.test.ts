@@ -198,10 +198,31 @@ test('new bytes pass the same checks as first ones', async () => {
       ...(type ? { headers: { 'content-type': type } } : {}),
     });
   await problem(await put('<svg/>', 'image/svg+xml'), 415, 'unsupported_media_type');
-  await problem(await put('{}', 'application/json'), 415, 'unsupported_media_type');
+  for (const type of ['application/json', 'text/plain', 'application/x-www-form-urlencoded']) {
+    const { detail } = await problem(await put('{}', type), 415, 'unsupported_media_type');
+    assert.match(detail, /image\/\* or application\/octet-stream, or multipart\/form-data/);
+    assert.equal(detail.includes('with curl: -T elf.png'), type.includes('urlencoded'));
+  }
   const extra = await put(form(['image', bytes], ['name', 'x']));
   assert.deepEqual(fieldsOf(await problem(extra, 400, 'invalid_request')), ['name']);
   await problem(await put(form(['picture', bytes])), 400, 'invalid_request');
   const now = (await (await api(`/api/v2/images/${id}`)).json()) as Image;
   assert.equal(now.version, version);
+});
+
+test('new bytes need no type, whether their length is known or not', async () => {
+  const { id } = await create(api);
+  for (const stream of [false, true]) {
+    const bytes = await png();
+    // A Blob without a type is sent without one; so is a stream.
+    const body = stream
+      ? new Blob([new Uint8Array(bytes)]).stream()
+      : new Blob([new Uint8Array(bytes)]);
+    const init = { method: 'PUT', body, duplex: 'half' } as RequestInit;
+    const response = await api(`/api/v2/images/${id}/content`, init);
+    assert.equal(response.status, 200, await response.clone().text());
+    assert.equal(((await response.json()) as Image).content.size_bytes, bytes.length);
+  }
+  const none = await api(`/api/v2/images/${id}/content`, { method: 'PUT' });
+  assert.match((await problem(none, 415, 'unsupported_media_type')).detail, /empty/);
 });

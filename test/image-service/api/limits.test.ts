@@ -128,7 +128,6 @@ test('headers over 16 KiB are 431, what is no HTTP is 400', async () => {
 test('unknown addresses are 404, other methods 405 with those that are taken', async () => {
   const { id } = await create(api);
   await problem(await api('/nowhere'), 404, 'not_found');
-  await problem(await api('/api/v2/images/'), 404, 'image_not_found');
   await problem(await api('/docs/static/nothing.js'), 404, 'not_found');
   await problem(await api('/api/v2/images/%zz'), 400, 'invalid_request');
   for (const [method, path, allow] of [
@@ -144,6 +143,48 @@ test('unknown addresses are 404, other methods 405 with those that are taken', a
     const options = await api(path, { method: 'OPTIONS' });
     assert.deepEqual([options.status, options.headers.get('allow')], [204, allow]);
   }
+});
+
+test('an address that is nearly right is told what would be right', async () => {
+  const { id } = await create(api);
+  for (const [wrong, right] of [
+    ['/images', PATH],
+    ['/api/images?limit=3', PATH],
+    ['/api/v1/images', PATH],
+    ['/v2/images/', PATH],
+    ['//api/v2/images', PATH],
+    ['/API/V2/Images', PATH],
+    [`/api/v2/image/${id}`, `${PATH}/${id}`],
+    [`/api/v2/images//${id}//content`, `${PATH}/${id}/content`],
+    ['/api/v1/theme/fantasy', '/api/v2/themes/fantasy'],
+    ['/api/v2/health', '/health'],
+    ['/healthz', '/health/live'],
+    ['/swagger-ui/', '/docs'],
+    ['/openapi', '/openapi.json'],
+  ] as const) {
+    const { detail } = await problem(await api(wrong), 404, 'not_found');
+    assert.ok(detail.includes(`Did you mean ${right}?`), `${wrong}: ${detail}`);
+    assert.ok((await fetch(service.url + right)).ok);
+  }
+  for (const path of ['/nowhere', '/api/v2', '/api', `/images/${'a'.repeat(500)}`, '/__proto__']) {
+    const { detail } = await problem(await api(path), 404, 'not_found');
+    assert.doesNotMatch(detail, /Did you mean/, path);
+  }
+});
+
+test('a slash at the end is no difference', async () => {
+  const image = await create(api);
+  for (const path of [PATH, `${PATH}/${image.id}`, `${PATH}/${image.id}/content`, '/health']) {
+    assert.equal((await fetch(`${service.url}${path}/`)).status, 200, path);
+  }
+  const body = JSON.stringify({ name: 'x' });
+  const headers = { 'content-type': 'application/json' };
+  const patched = await fetch(`${service.url}${PATH}/${image.id}/`, {
+    method: 'PATCH',
+    body,
+    headers,
+  });
+  assert.equal(patched.status, 200);
 });
 
 test('nothing in all this was a fault of the service', () => {

@@ -156,8 +156,17 @@ test('a body of another type is refused with the type that is taken', async () =
   const body = JSON.stringify({ type: 'map' });
   for (const type of ['application/json', 'text/plain', 'multipart/mixed', '???']) {
     const init = { method: 'POST', body, headers: { 'content-type': type } };
-    await problem(await api('/api/v2/images', init), 415, 'unsupported_media_type');
+    const { detail } = await problem(
+      await api('/api/v2/images', init),
+      415,
+      'unsupported_media_type',
+    );
+    if (type !== '???')
+      assert.match(detail, /Send multipart\/form-data, with curl: curl -F image=@/);
   }
+  const bare = { method: 'POST', body, headers: { 'content-type': 'multipart/form-data' } };
+  const found = await problem(await api('/api/v2/images', bare), 400, 'invalid_request');
+  assert.match(found.detail, /no boundary/);
   await problem(await api('/api/v2/images', { method: 'POST' }), 415, 'unsupported_media_type');
 });
 
