@@ -1,5 +1,6 @@
 import { ServiceError } from '../contract/errors.ts';
 import type { Format } from '../contract/formats.ts';
+import { foreignFormat } from './foreign-formats.ts';
 import { scanAvif } from './location/containers/avif.ts';
 import { scanGif } from './location/containers/gif.ts';
 import { scanJpeg } from './location/containers/jpeg.ts';
@@ -8,7 +9,7 @@ import { scanWebp } from './location/containers/webp.ts';
 import type { Scanner } from './location/scan.ts';
 
 /**
- * The formats taken. A new one is a line in the contract's MEDIA_TYPES and, since the compiler then
+ * The supported formats. A new one is a line in the contract's MEDIA_TYPES and, since the compiler then
  * asks for it, an entry here with its scanner in location/containers/.
  */
 type FormatEntry = {
@@ -19,8 +20,8 @@ type FormatEntry = {
   scan: Scanner;
 };
 
-/** Holds a signature and the brands of a usual `ftyp` box. */
-export const HEAD_BYTES = 64;
+/** Holds a signature, the brands of a usual `ftyp` box, and the comments before the root of an SVG. */
+export const HEAD_BYTES = 256;
 
 const PNG_SIGNATURE = '\x89PNG\r\n\x1a\n';
 
@@ -52,7 +53,7 @@ export const FORMAT_TABLE = {
   },
 } satisfies Record<Format, FormatEntry>;
 
-/** The format by the first HEAD_BYTES of a file (or all of a shorter one); null: none taken. */
+/** The format by the first HEAD_BYTES of a file (or all of a shorter one); null: none supported. */
 export function formatOf(head: Uint8Array): Format | null {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
   for (const [format, { matches }] of Object.entries(FORMAT_TABLE)) {
@@ -61,13 +62,19 @@ export function formatOf(head: Uint8Array): Format | null {
   return null;
 }
 
-/** The refusal of bytes that are none of the formats. */
-export function unsupportedFormat(): ServiceError {
-  const names = Object.keys(FORMAT_TABLE).join(', ');
-  return new ServiceError(
-    'unsupported_media_type',
-    `The bytes are not an image of a format that is taken: ${names}.`,
-  );
+const SUPPORTED = 'Supported: PNG, JPEG, WebP, GIF, AVIF.';
+
+/** The refusal of a file that begins with these bytes. */
+export function unsupportedFormat(head: Uint8Array): ServiceError {
+  if (head.length === 0) return unsupportedMedia(`The file is empty. ${SUPPORTED}`);
+  const found = foreignFormat(Buffer.from(head.buffer, head.byteOffset, head.byteLength));
+  if (!found) return unsupportedMedia(`Unsupported image format. ${SUPPORTED}`);
+  const advice = found.advice ? ` ${found.advice}` : '';
+  return unsupportedMedia(`${found.name} is not supported. ${SUPPORTED}${advice}`);
+}
+
+export function unsupportedMedia(message: string): ServiceError {
+  return new ServiceError('unsupported_media_type', message);
 }
 
 function startsWith(bytes: Buffer, signature: string): boolean {

@@ -2,9 +2,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { ServiceError, toServiceError } from '../contract/errors.ts';
-import { FORMATS } from '../contract/formats.ts';
 import { CONTENT_MAX_BYTES } from '../contract/limits.ts';
-import { formatOf, HEAD_BYTES } from '../media/formats.ts';
+import { formatOf, HEAD_BYTES, unsupportedFormat } from '../media/formats.ts';
 import type { Edit, ImageFacts, Inspector } from '../media/inspector.ts';
 import { applyEdits } from '../media/location/apply.ts';
 import { abortable } from './abortable.ts';
@@ -213,12 +212,10 @@ async function measure(path: string): Promise<Received> {
   return { path, sha256: hash.digest('hex'), size_bytes: size };
 }
 
-/** Nothing more of the head is needed once it shows a format that is taken. */
+/** Nothing more of the head is needed once it shows a supported format. */
 function requireFormat(head: Uint8Array): undefined {
   if (formatOf(head)) return undefined;
-  const formats = FORMATS.map((format) => format.toUpperCase()).join(', ');
-  const what = head.length === 0 ? 'The file is empty' : 'The bytes are of no format taken here';
-  throw new ServiceError('unsupported_media_type', `${what}; taken are ${formats}.`);
+  throw unsupportedFormat(head);
 }
 
 export function tooLarge(): ServiceError {

@@ -4,7 +4,7 @@ import sharp from 'sharp';
 import { thumbHashToAverageRGBA, thumbHashToRGBA } from 'thumbhash';
 import { FORMATS, MEDIA_TYPES } from '../../src/contract/formats.ts';
 import { paletteOf } from '../../src/media/decoder/palette.ts';
-import { animation, apng, image } from '../fixtures/images.ts';
+import { animatedAvif, animation, apng, image } from '../fixtures/images.ts';
 import { inspecting } from './inspecting.ts';
 
 const plain = (width: number, height: number, background: string) =>
@@ -33,6 +33,44 @@ test('animations tell their frames, and look like their first one', async (t) =>
   const { facts } = await inspect(apng(7));
   assert.deepEqual([facts.width, facts.height, facts.pages], [4, 4, 7]);
   assert.deepEqual(facts.palette, ['#808080']);
+});
+
+test('an animated AVIF tells the frames and size of what browsers play', async (t) => {
+  const { inspect } = await inspecting(t);
+  const { facts } = await inspect(await animatedAvif(3));
+  assert.deepEqual(
+    [facts.media_type, facts.width, facts.height, facts.pages],
+    ['image/avif', 64, 48, 3],
+  );
+  assert.ok(facts.palette.length > 0);
+  // Of another major brand browsers show the still image.
+  const still = await animatedAvif(3);
+  still.write('avif', 8, 'latin1');
+  assert.equal((await inspect(still)).facts.pages, 1);
+  const odd = await image('avif');
+  odd.write('miaf', 8, 'latin1');
+  assert.equal((await inspect(odd)).facts.width, 320);
+});
+
+test('an animated AVIF that cannot be played or looked at is refused with the reason', async (t) => {
+  const { inspect } = await inspecting(t);
+  const refused = async (bytes: Buffer, code: string, message: RegExp) =>
+    assert.rejects(inspect(bytes), { code, message });
+  const alone = await animatedAvif(3, { stillImage: false });
+  await refused(alone, 'unsupported_media_type', /animated AVIF without a still image/);
+  await refused(await animatedAvif(1_001), 'too_many_frames', /1001 frames/);
+  const bytes = await animatedAvif(3);
+  const sizes = bytes.indexOf('stsz') + 4;
+  const changed = (at: number, value: number) => {
+    const copy = Buffer.from(bytes);
+    copy.writeUInt32BE(value, at);
+    return copy;
+  };
+  await refused(changed(sizes + 20, 10_000_000), 'image_unreadable', /frame 3/);
+  await refused(changed(sizes + 12, 0), 'image_unreadable', /frame 1/);
+  await refused(changed(sizes + 8, 4), 'image_unreadable', /frame/);
+  const entry = bytes.indexOf('av01', sizes - 200);
+  await refused(changed(entry + 28, 0xffff_ffff), 'image_too_large', /65535/);
 });
 
 test('grey, 16-bit, CMYK and palette images are seen in sRGB', async (t) => {

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createInflate } from 'node:zlib';
-import { ByteSource, MalformedError } from '../location/byte-source.ts';
+import { ByteSource, CutShortError, MalformedError } from '../location/byte-source.ts';
 import { type Chunk, pngChunks } from '../location/containers/png.ts';
 
 /**
@@ -48,7 +48,7 @@ export async function checkApngFrames(path: string): Promise<void> {
 function canvasOf(source: ByteSource): Canvas {
   const header = source.read(16, 13);
   const channels = CHANNELS[header[9]!];
-  if (!channels) throw new MalformedError('PNG has no such colour type');
+  if (!channels) throw new MalformedError('its colour type does not exist');
   return {
     width: header.readUInt32BE(0),
     height: header.readUInt32BE(4),
@@ -58,7 +58,7 @@ function canvasOf(source: ByteSource): Canvas {
 }
 
 function frameOf(source: ByteSource, canvas: Canvas, control: Chunk): Frame {
-  if (control.length < 20) throw new MalformedError('a frame control chunk is cut short');
+  if (control.length < 20) throw new MalformedError('a frame control chunk is too short');
   const fields = source.read(control.offset, 20);
   const width = fields.readUInt32BE(4);
   const height = fields.readUInt32BE(8);
@@ -67,7 +67,7 @@ function frameOf(source: ByteSource, canvas: Canvas, control: Chunk): Frame {
     height > 0 &&
     fields.readUInt32BE(12) + width <= canvas.width &&
     fields.readUInt32BE(16) + height <= canvas.height;
-  if (!fits) throw new MalformedError('a frame reaches out of the canvas');
+  if (!fits) throw new MalformedError('a frame reaches beyond the canvas');
   return { width, height, data: [] };
 }
 
@@ -81,7 +81,7 @@ async function checkFrame(path: string, canvas: Canvas, frame: Frame): Promise<v
     },
   });
   await pipeline(Readable.from(compressed(path, frame.data)), createInflate(), count);
-  if (inflated < expected) throw new MalformedError('a frame holds too few bytes');
+  if (inflated < expected) throw new CutShortError('pixels of a frame are missing');
 }
 
 async function* compressed(path: string, chunks: Chunk[]): AsyncGenerator<Buffer> {

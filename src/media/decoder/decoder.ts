@@ -1,7 +1,7 @@
 import { flushCompileCache } from 'node:module';
 import sharp from 'sharp';
-import { ServiceError } from '../../contract/errors.ts';
 import { FORMAT_TABLE } from '../formats.ts';
+import { faultOf } from './faults.ts';
 import { readHeader } from './header.ts';
 import type { Answer, Ask, Message } from './protocol.ts';
 import { lookAt } from './thumbnail.ts';
@@ -23,20 +23,8 @@ async function answer(ask: Ask): Promise<Answer> {
     return { id, value: ask.step === 'header' ? await readHeader(ask) : await lookAt(ask) };
   } catch (error) {
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { id, error: asServiceError(error).toData(), reason };
+    return { id, error: faultOf(error).toData(), reason };
   }
-}
-
-/** What sharp, zlib and the scanners throw is about the image; a failed system call is not. */
-function asServiceError(error: unknown): ServiceError {
-  if (error instanceof ServiceError) return error;
-  if (error instanceof Error && 'syscall' in error) {
-    return new ServiceError('internal', 'The image could not be inspected.');
-  }
-  return new ServiceError(
-    'image_unreadable',
-    'The image cannot be decoded: it is damaged or cut short. Send a file that opens in a viewer.',
-  );
 }
 
 process.on('message', async (ask: Ask) => {

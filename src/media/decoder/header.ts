@@ -5,8 +5,16 @@ import {
   IMAGE_MAX_PIXELS,
   IMAGE_MAX_SIDE_PIXELS,
 } from '../../contract/limits.ts';
-import { FORMAT_TABLE, formatOf, HEAD_BYTES, unsupportedFormat } from '../formats.ts';
+import {
+  FORMAT_TABLE,
+  formatOf,
+  HEAD_BYTES,
+  unsupportedFormat,
+  unsupportedMedia,
+} from '../formats.ts';
 import { ByteSource, MalformedError } from '../location/byte-source.ts';
+import { hasStillImage, type Sequence, sequenceOf } from './avif-sequence.ts';
+import { inputOf } from './input.ts';
 import type { Header, Steps } from './protocol.ts';
 
 /** Facts and edits by the header and the container alone; no pixel is decoded. */
@@ -15,18 +23,24 @@ export async function readHeader({
 }: Steps['header']['ask']): Promise<Steps['header']['answer']> {
   const source = new ByteSource(path);
   try {
-    const format = formatOf(source.read(0, Math.min(HEAD_BYTES, source.size)));
-    if (!format) throw unsupportedFormat();
+    const head = source.read(0, Math.min(HEAD_BYTES, source.size));
+    const format = formatOf(head);
+    if (!format) throw unsupportedFormat(head);
     const { vips, scan } = FORMAT_TABLE[format];
+    const animation = format === 'avif' ? sequenceOf(source) : null;
+    if (animation && !hasStillImage(source)) throw animationAlone();
+    if (animation) checkLimits(animation);
     // The limits are ours to check: sharp's error would not tell which.
-    const seen = await sharp(path, { limitInputPixels: false }).metadata();
-    if (seen.format !== vips.format) throw new MalformedError(`libvips sees ${seen.format}`);
+    const input = inputOf(path, format);
+    const seen = await sharp(input, { limitInputPixels: false }).metadata();
+    if (seen.format !== vips.format)
+      throw new MalformedError(`its content is of the format ${seen.format}`);
     const { width, height } = seen.autoOrient;
     const header: Header = {
       format,
       width,
       height,
-      // Of AVIF these are further images, and only the first is shown.
+      // Of AVIF the pages are further still images, and only the first is shown.
       frames: format === 'avif' ? 1 : (seen.pages ?? 1),
       orientation: seen.orientation ?? 1,
     };
@@ -35,17 +49,23 @@ export async function readHeader({
     checkLimits({ ...header, frames: Math.max(frames, header.frames) });
     // libvips sees one frame of an APNG; of the others it decodes as many as it sees.
     if (format === 'png') header.frames = frames;
-    return { header, edits };
+    return { header: { ...header, ...animation }, edits };
   } finally {
     source.close();
   }
 }
 
-function checkLimits({ width, height, frames }: Header): void {
+function animationAlone(): ServiceError {
+  return unsupportedMedia(
+    'An animated AVIF without a still image in it is not supported. Export it with a still image, or as WebP, GIF or APNG.',
+  );
+}
+
+function checkLimits({ width, height, frames }: Sequence): void {
   if (frames > IMAGE_MAX_FRAMES) {
     throw new ServiceError(
       'too_many_frames',
-      `The animation has ${frames} frames; at most ${IMAGE_MAX_FRAMES} are taken.`,
+      `The animation has ${frames} frames; at most ${IMAGE_MAX_FRAMES} are allowed.`,
     );
   }
   if (Math.max(width, height) > IMAGE_MAX_SIDE_PIXELS) {
@@ -59,7 +79,7 @@ function checkLimits({ width, height, frames }: Header): void {
     const size = frames > 1 ? `${width} × ${height} × ${frames} frames` : `${width} × ${height}`;
     throw new ServiceError(
       'image_too_large',
-      `The image has ${pixels} pixels (${size}); at most ${IMAGE_MAX_PIXELS} are taken.`,
+      `The image has ${pixels} pixels (${size}); at most ${IMAGE_MAX_PIXELS} are allowed.`,
     );
   }
 }

@@ -2,6 +2,7 @@ import sharp from 'sharp';
 import { rgbaToThumbHash } from 'thumbhash';
 import { IMAGE_MAX_PIXELS } from '../../contract/limits.ts';
 import { checkApngFrames } from './apng.ts';
+import { inputOf } from './input.ts';
 import { paletteOf } from './palette.ts';
 import type { Header, Look, Steps } from './protocol.ts';
 
@@ -18,21 +19,23 @@ export async function lookAt({ path, header }: Steps['decode']['ask']): Promise<
 }
 
 async function decode(path: string, { format, frames, orientation }: Header): Promise<Thumbnail> {
-  if (frames === 1) return shrink(path, 1);
+  const input = inputOf(path, format);
+  // The frames of an animated AVIF are seen by browsers alone.
+  if (frames === 1 || format === 'avif') return shrink(input, 1);
   if (format === 'png') {
     await checkApngFrames(path);
-    return shrink(path, 1);
+    return shrink(input, 1);
   }
-  const roll = await shrink(path, -1);
+  const roll = await shrink(input, -1);
   // sharp cannot turn the frames of an animation, only its first one.
-  if (orientation > 1) return shrink(path, 1);
+  if (orientation > 1) return shrink(input, 1);
   const height = roll.height / frames;
   return { ...roll, height, rgba: roll.rgba.subarray(0, roll.width * height * 4) };
 }
 
 /** Decodes the first page, or all (-1) one below the other. Throws what sharp throws. */
-async function shrink(path: string, pages: 1 | -1): Promise<Thumbnail> {
-  const image = sharp(path, {
+async function shrink(input: string | Buffer, pages: 1 | -1): Promise<Thumbnail> {
+  const image = sharp(input, {
     pages,
     // More than this refuses images that every viewer shows.
     failOn: 'truncated',

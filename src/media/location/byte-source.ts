@@ -2,9 +2,17 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
 const WINDOW_BYTES = 64 * 1024;
 
-/** The file does not keep the rules of its container, so nothing can be proven about it. */
+/**
+ * The file does not keep the rules of its container, so nothing can be proven about it. The message
+ * goes on from "The image is damaged:" and is shown to the sender.
+ */
 export class MalformedError extends Error {
-  override readonly name = 'MalformedError';
+  override readonly name: string = 'MalformedError';
+}
+
+/** The file ends too early. The message goes on from "The image is cut short:". */
+export class CutShortError extends MalformedError {
+  override readonly name = 'CutShortError';
 }
 
 /**
@@ -24,10 +32,12 @@ export class ByteSource {
     this.size = fstatSync(this.#descriptor).size;
   }
 
-  /** The bytes may be kept: no later read changes them. Throws MalformedError past the end. */
+  /** The bytes may be kept: no later read changes them. Throws CutShortError past the end. */
   read(offset: number, length: number): Buffer {
     if (offset < 0 || length < 0 || offset + length > this.size) {
-      throw new MalformedError(`bytes ${offset}+${length} lie outside of ${this.size}`);
+      throw new CutShortError(
+        `it has ${this.size} bytes, and at least ${offset + length} are needed`,
+      );
     }
     const from = offset - this.#start;
     const held = from >= 0 && from + length <= this.#window.length;

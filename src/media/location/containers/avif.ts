@@ -28,14 +28,15 @@ export function scanAvif(source: ByteSource): Scan {
   }
   edits.sort((one, other) => one.offset - other.offset);
   const overlap = edits.some((edit, n) => n > 0 && edit.offset < endOf(edits[n - 1]!));
-  if (overlap) throw new MalformedError('blocks of metadata overlap');
+  if (overlap) throw new MalformedError('its blocks of metadata overlap');
   return { edits, frames: 1 };
 }
 
 function itemEdits(source: ByteSource, meta: Box): Edit[] {
   const items = itemsOf(source, meta);
   const metadata = items.filter(({ kind }) => kind !== 'other');
-  if (metadata.length > METADATA_ITEMS_MAX) throw new MalformedError('too many metadata items');
+  if (metadata.length > METADATA_ITEMS_MAX)
+    throw new MalformedError('it has too many blocks of metadata');
   const edits = metadata.flatMap(({ kind, extents }) => {
     const bytes = extents.reduce((sum, { length }) => sum + length, 0);
     const wiped =
@@ -47,7 +48,7 @@ function itemEdits(source: ByteSource, meta: Box): Edit[] {
     if (kind !== 'other') continue;
     for (const { offset, length } of extents) {
       if (edits.some((edit) => edit.offset < offset + length && offset < endOf(edit))) {
-        throw new MalformedError('metadata and picture share bytes');
+        throw new MalformedError('its metadata and its picture share bytes');
       }
     }
   }

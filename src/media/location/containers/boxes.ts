@@ -1,4 +1,4 @@
-import { type ByteSource, MalformedError } from '../byte-source.ts';
+import { type ByteSource, CutShortError, MalformedError } from '../byte-source.ts';
 
 /** Boxes of ISO/IEC 14496-12, §4.2: a 32-bit size, a type, if the size is 1 a 64-bit one. */
 
@@ -23,10 +23,15 @@ export function* boxesOf(source: ByteSource, start: number, end: number): Genera
       header = 16;
     } else if (size === 0) {
       // Up to the end of the file, so only outside of any other box.
-      if (end !== source.size) throw new MalformedError(`the box ${type} has no size`);
+      if (end !== source.size) throw new MalformedError(`its box ${nameOf(type)} has no size`);
       size = end - at;
     }
-    if (size < header || at + size > end) throw new MalformedError(`the box ${type} is cut short`);
+    if (at + size > end && end === source.size) {
+      throw new CutShortError(`its box ${nameOf(type)} needs ${at + size - end} bytes more`);
+    }
+    if (size < header || at + size > end) {
+      throw new MalformedError(`the size of its box ${nameOf(type)} is wrong`);
+    }
     yield { type, offset: at, start: at + header, end: at + size };
     at += size;
   }
@@ -36,4 +41,9 @@ export function childOf(source: ByteSource, parent: Box, type: string): Box | un
   for (const box of boxesOf(source, parent.start, parent.end)) {
     if (box.type === type) return box;
   }
+}
+
+/** A type as it may be shown. */
+function nameOf(type: string): string {
+  return /^[\x20-\x7e]{4}$/.test(type) ? JSON.stringify(type) : 'of no known type';
 }

@@ -41,7 +41,7 @@ export function scanGif(source: ByteSource): Scan {
         edits.push({ offset, length: at - offset, replacement: NOTHING });
       }
     } else {
-      throw new MalformedError(`no GIF block begins with ${introducer}`);
+      throw new MalformedError(`no GIF block begins with the byte ${introducer} at ${offset}`);
     }
   }
 }

@@ -23,13 +23,13 @@ export function itemsOf(source: ByteSource, meta: Box): Item[] {
   try {
     return itemPlaces(new Fields(contentOf(source, places)), kinds, data);
   } catch (error) {
-    if (error instanceof RangeError) throw new MalformedError('the table of items is cut short');
+    if (error instanceof RangeError) throw new MalformedError('its table of items is incomplete');
     throw error;
   }
 }
 
 function contentOf(source: ByteSource, { type, start, end }: Box): Buffer {
-  if (end - start > METADATA_MAX_BYTES) throw new MalformedError(`the box ${type} is too large`);
+  if (end - start > METADATA_MAX_BYTES) throw new MalformedError(`its box ${type} is too large`);
   return source.read(start, end - start);
 }
 
@@ -44,7 +44,7 @@ function itemKinds(source: ByteSource, info: Box): Map<number, Item['kind']> {
     if (version !== 2 && version !== 3) continue;
     const idBytes = version === 2 ? 2 : 4;
     const typeAt = FULL_BOX_BYTES + idBytes + 2;
-    if (entry.length < typeAt + 4) throw new MalformedError('an item without a type');
+    if (entry.length < typeAt + 4) throw new MalformedError('an item has no type');
     const type = entry.toString('latin1', typeAt, typeAt + 4);
     const mediaType = entry.toString('latin1', typeAt + 4).split('\0')[1];
     const isXmp = type === 'mime' && mediaType === XMP_MEDIA_TYPE;
@@ -71,7 +71,7 @@ function itemPlaces(fields: Fields, kinds: Map<number, Item['kind']>, data: Box 
     const base = fields.next(baseBytes);
     const extentCount = fields.next(2);
     extentsSeen += extentCount;
-    if (extentsSeen > EXTENTS_MAX) throw new MalformedError('too many extents');
+    if (extentsSeen > EXTENTS_MAX) throw new MalformedError('its items have too many extents');
     const extents: Extent[] = [];
     for (let extent = 0; extent < extentCount; extent += 1) {
       fields.next(indexBytes);
@@ -83,10 +83,11 @@ function itemPlaces(fields: Fields, kinds: Map<number, Item['kind']>, data: Box 
       for (const extent of extents) extent.offset += origin;
       // Length 0 means all there is, which would be the picture as well.
       if (kind !== 'other' && extents.some(({ length }) => length === 0)) {
-        throw new MalformedError('metadata without a length');
+        throw new MalformedError('a block of metadata has no length');
       }
       items.push({ kind, extents });
-    } else if (kind !== 'other') throw new MalformedError('metadata lies within another item');
+    } else if (kind !== 'other')
+      throw new MalformedError('a block of metadata lies within another item');
   }
   return items;
 }

@@ -60,7 +60,8 @@ export function scanJpeg(source: ByteSource): Scan {
     // Bytes that only look like an image are passed over: the search goes on where the look ended.
     const further = walkImage(source, start);
     edits.push(...editsOf(source, further, true));
-    if (edits.length > EDITS_MAX) throw new MalformedError('too many blocks of location data');
+    if (edits.length > EDITS_MAX)
+      throw new MalformedError('it has too many blocks of location data');
     end = further.end;
   }
   return { edits: edits.sort((one, other) => one.offset - other.offset), frames: 1 };
