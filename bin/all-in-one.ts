@@ -10,6 +10,7 @@ import { measuredStorage } from '../src/telemetry/measured-storage.ts';
 import { Metrics } from '../src/telemetry/metrics.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
 import { addressOf, type RunningService } from './listening.ts';
+import { measureLog } from './measured.ts';
 import { runCommand } from './run-command.ts';
 
 /** Both services in one process, without a hub: SQLite and files in one data folder. */
@@ -30,6 +31,7 @@ export async function startAllInOne(
   await using closing = new AsyncDisposableStack();
   closing.defer(await exportTraces(config.tracesEndpoint, { service: 'all_in_one', version }));
   const metrics = new Metrics({ service: 'all_in_one', version });
+  measureLog(metrics);
   const { store, sweeper, close } = await openEmbeddedStore(config, version, log, metrics);
   closing.defer(close);
   // Whoever was about to claim them was the process before this one.

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { readSettings } from '../src/settings.ts';
 import { takeBackup } from '../src/storage-service/backup/backup.ts';
 import { storageServiceSettings } from '../src/storage-service/config.ts';
+import { surviveLostOutput } from './lost-output.ts';
 import { clearProgress, showProgress } from './progress.ts';
 
 const USAGE = `Copies the images and the catalog of a data folder, also beside a running service.
@@ -17,6 +18,7 @@ May be interrupted and run again: until the end, FOLDER holds the backup before.
 Exit code 0: FOLDER holds a whole backup of now. 1: there is no new backup.
 `;
 
+surviveLostOutput();
 process.exitCode = await main();
 
 async function main(): Promise<number> {

@@ -15,7 +15,7 @@ import { createLog, type Log, logSettings } from '../src/telemetry/log.ts';
 import { measuredStorage } from '../src/telemetry/measured-storage.ts';
 import { Metrics } from '../src/telemetry/metrics.ts';
 import { addressOf, type RunningService } from './listening.ts';
-import { countMessages, measureHub } from './measured.ts';
+import { countMessages, measureHub, measureLog } from './measured.ts';
 import { runCommand } from './run-command.ts';
 
 /** The Image Service: HTTP, over a Storage Service that it reaches through the Message Hub. */
@@ -41,6 +41,7 @@ export async function startImageService(
   await using closing = new AsyncDisposableStack();
   closing.defer(await exportTraces(config.tracesEndpoint, { service: SOURCE_ID, version }));
   const metrics = new Metrics({ service: SOURCE_ID, version });
+  measureLog(metrics);
   const count = countMessages(log, metrics);
   const hub = new AmqpHub({ url: config.messageHubUrl, appId: SOURCE_ID, log });
   closing.defer(() => hub.close());

@@ -7,6 +7,7 @@ import type { Requester } from '../src/remote-storage/requester.ts';
 import type { Catalog } from '../src/storage-service/catalog/catalog.ts';
 import { countInLog } from '../src/telemetry/count.ts';
 import type { Log } from '../src/telemetry/log.ts';
+import { standardOutput } from '../src/telemetry/log-output.ts';
 import type { Metrics } from '../src/telemetry/metrics.ts';
 
 /** What an operator watches of the state: its disk, its decoder, and events that are not yet told. */
@@ -28,6 +29,15 @@ export function measureState(
     () => ({ running: inspector.load.jobs, waiting: inspector.load.waiting }),
   );
   metrics.gauge('dnd_decoder_pixels', 'Pixels being decoded', () => inspector.load.pixels);
+}
+
+/** Lines that the log of this process could not take. */
+export function measureLog(metrics: Metrics): void {
+  metrics.totals(
+    'dnd_log_lines_lost_total',
+    { help: 'Log lines lost because the output could not be written', label: 'reason' },
+    () => standardOutput().lost,
+  );
 }
 
 /** How long the oldest event of a change has waited to be published. */

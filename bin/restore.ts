@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { readSettings } from '../src/settings.ts';
 import { restoreBackup } from '../src/storage-service/backup/restore.ts';
 import { storageServiceSettings } from '../src/storage-service/config.ts';
+import { surviveLostOutput } from './lost-output.ts';
 import { clearProgress, showProgress } from './progress.ts';
 
 const USAGE = `Brings a backup into a data folder that holds no catalog, and checks every file of it.
@@ -16,6 +17,7 @@ May be interrupted and run again.
 Exit code 0: all is restored. 1: restored, but the backup lacks something. 2: nothing was restored.
 `;
 
+surviveLostOutput();
 process.exitCode = await main();
 
 async function main(): Promise<number> {

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { type Environment, type Setting, SettingsError, shownDefault } from '../src/settings.ts';
 import type { Log } from '../src/telemetry/log.ts';
+import { surviveLostOutput } from './lost-output.ts';
 
 const CANNOT_LISTEN = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN']);
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
@@ -27,6 +28,7 @@ type Command = {
  * the start in one clear message (exit code 1), an orderly end (exit code 0).
  */
 export async function runCommand(command: Command): Promise<void> {
+  surviveLostOutput();
   const { values, positionals } = parseArgs({
     options: { help: { type: 'boolean', short: 'h' } },
     strict: false,

@@ -16,7 +16,7 @@ import { measuredStorage } from '../src/telemetry/measured-storage.ts';
 import { Metrics } from '../src/telemetry/metrics.ts';
 import { openEmbeddedStore } from './embedded-store.ts';
 import { addressOf, type RunningService } from './listening.ts';
-import { countMessages, measureHub, measureOutbox } from './measured.ts';
+import { countMessages, measureHub, measureLog, measureOutbox } from './measured.ts';
 import { runCommand } from './run-command.ts';
 
 /** The Storage Service: the state, asked through the Message Hub, and its content endpoint. */
@@ -43,6 +43,7 @@ export async function startStorageService(
   closing.defer(await exportTraces(config.tracesEndpoint, { service: SOURCE_ID, version }));
   const failure = Promise.withResolvers<Error>();
   const metrics = new Metrics({ service: SOURCE_ID, version });
+  measureLog(metrics);
   const count = countMessages(log, metrics);
   const opened = await openEmbeddedStore(config, version, log, metrics);
   const { store, catalog, sweeper, close } = opened;

@@ -9,6 +9,7 @@ import { requireAccess } from '../src/storage-service/folder-access.ts';
 import { KeyedLock } from '../src/storage-service/keyed-lock.ts';
 import { Sweeper } from '../src/storage-service/sweeper.ts';
 import { verify } from '../src/storage-service/verify.ts';
+import { surviveLostOutput } from './lost-output.ts';
 
 const USAGE = `Checks every image of a data folder: its bytes, their hash, the catalog. Works beside a running service.
 
@@ -20,6 +21,7 @@ const USAGE = `Checks every image of a data folder: its bytes, their hash, the c
 Exit code 0: nothing is wrong, or all of it was mended. 1: something is wrong. 2: it could not be checked.
 `;
 
+surviveLostOutput();
 process.exitCode = await main();
 
 async function main(): Promise<number> {

@@ -13,6 +13,12 @@ const exits = { ok: 0, failed: 1, usage: 2, interrupted: 130 };
 /** npm passes on the signal that the terminal has sent already; that is not a second one. */
 const SAME_SIGNAL_MS = 500;
 
+// The import goes on although its output cannot be written; `head` closes its pipe on purpose.
+process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+  if (code !== 'EPIPE')
+    say(`The output cannot be written (${code}); the exit code tells the result.`);
+});
+process.stderr.on('error', () => {});
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: string[]): Promise<number> {

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import type { Setting } from '../settings.ts';
 import { errorRecord } from './error-record.ts';
+import { standardOutput } from './log-output.ts';
 import { prettyLine } from './pretty-line.ts';
 
 /**
@@ -55,9 +56,11 @@ export type LogOptions = {
 
 /** Writes before it returns, so that the last words of a dying process are not lost. */
 export function createLog(options: LogOptions): Log {
-  const { service, version, level, pretty = false, destination = pino.destination(1) } = options;
+  const { service, version, level, pretty = false } = options;
+  const output = options.destination ? undefined : standardOutput();
+  const destination = options.destination ?? output!;
   const write = (line: string) => destination.write(prettyLine(line));
-  return pino(
+  const log = pino(
     {
       level: pinoLevel[level],
       base: { service, version },
@@ -69,4 +72,9 @@ export function createLog(options: LogOptions): Log {
     },
     pretty ? { write } : destination,
   );
+  if (output) {
+    output.restored = (lines) =>
+      log.warn({ lines }, 'Log lines were lost while the log could not be written');
+  }
+  return log;
 }
