@@ -54,7 +54,8 @@ export const imageServiceSettings = {
   uploadsMax: {
     name: 'UPLOADS_MAX',
     default: 24,
-    describe: 'uploads received at the same time; further ones are asked to come again',
+    describe:
+      'uploads received at the same time at 64 KiB/s or faster; further ones get 503 with Retry-After',
     parse: wholeNumber(1, 10_000),
   } satisfies Setting<number>,
 };

@@ -14,6 +14,7 @@ import { closeInTime } from '../http/close-in-time.ts';
 import { continueWhenRead } from '../http/continue-when-read.ts';
 import { answerSocketError } from '../http/problem.ts';
 import { traceRequests } from '../http/traced-requests.ts';
+import { UploadGate } from '../http/upload-gate.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { tracesAreExported } from '../telemetry/trace.ts';
 import { type Answered, recordAnswered } from './answered.ts';
@@ -29,7 +30,6 @@ import { type BrowserGuard, createBrowserGuard } from './request/browser-guard.t
 import { keepQueryText } from './request/query.ts';
 import { limitRate } from './request/rate-limit.ts';
 import { refuseUnknown } from './request/refuse-unknown.ts';
-import { UploadGate } from './request/upload.ts';
 import { asyncapiRoutes } from './routes/asyncapi.ts';
 import { CONTENT_URL, contentRoutes } from './routes/content.ts';
 import { describeRoutes, docsRoutes } from './routes/docs.ts';
@@ -136,7 +136,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
   const contents = new ContentCache(storage, config.deliveryCacheMb * MiB);
   measureCaches(metrics, { images, lists, contents });
   showChanges(server, lists);
-  const uploads = new UploadGate(config.uploadsMax);
+  const uploads = new UploadGate({ flowing: config.uploadsMax });
   const admission = new Admission();
   measureAdmission(metrics, admission, uploads);
   const guard = createBrowserGuard(config);
@@ -268,6 +268,9 @@ function measureAdmission(metrics: Metrics, admission: Admission, uploads: Uploa
   metrics.gauges(
     'dnd_http_requests_in_progress',
     { help: 'Requests about images and themes: inside, or waiting; and uploads', label: 'state' },
-    () => ({ ...admission.load, uploading: uploads.inside }),
+    () => {
+      const { flowing: uploading, slow } = uploads.load;
+      return { ...admission.load, uploading, uploading_slowly: slow };
+    },
   );
 }

@@ -9,7 +9,7 @@ import { traceparent } from '../telemetry/trace.ts';
 
 /** Answers that are no content: an acknowledgement or an error. */
 const ANSWER_MAX_BYTES = 64 * 1024;
-/** Of one service to the storage; further ones wait. */
+/** Of one service to the storage, for all but uploads; further ones wait. */
 const CONNECTIONS_MAX = 256;
 const IDLE_MAX_MS = 4_000;
 
@@ -29,6 +29,8 @@ export class ContentClient {
   readonly #base: URL;
   readonly #token: string | null;
   readonly #agent: http.Agent;
+  /** As many connections as uploads were let in: slow ones must not keep reads waiting. */
+  readonly #uploads: http.Agent;
 
   /** `base` may have a path, which is kept. */
   constructor(base: string, token: string | null) {
@@ -36,7 +38,9 @@ export class ContentClient {
     this.#token = token;
     const { Agent } = this.#base.protocol === 'https:' ? https : http;
     // The server closes idle connections after longer: a request never meets one that it just closed.
-    this.#agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS_MAX, timeout: IDLE_MAX_MS });
+    const idle = { keepAlive: true, timeout: IDLE_MAX_MS };
+    this.#agent = new Agent({ ...idle, maxSockets: CONNECTIONS_MAX });
+    this.#uploads = new Agent(idle);
   }
 
   /** Throws what `Storage.acceptContent` does. */
@@ -93,6 +97,7 @@ export class ContentClient {
 
   close(): void {
     this.#agent.destroy();
+    this.#uploads.destroy();
   }
 
   #send(
@@ -102,7 +107,7 @@ export class ContentClient {
     const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
     const parent = traceparent();
     const request = (this.#base.protocol === 'https:' ? https : http).request({
-      agent: this.#agent,
+      agent: body ? this.#uploads : this.#agent,
       method,
       hostname: this.#base.hostname.replace(/^\[|\]$/g, ''),
       port: this.#base.port,

@@ -18,7 +18,8 @@ import { answerSocketError, asServiceError, PROBLEM_TYPE, problemOf } from '../h
 import { lengthOf, parseRanges } from '../http/ranges.ts';
 import { statusOf } from '../http/status.ts';
 import { traceRequests } from '../http/traced-requests.ts';
-import { UPLOAD_MAX_MS, watchUpload } from '../http/upload-watch.ts';
+import { UploadGate } from '../http/upload-gate.ts';
+import { UPLOAD_MAX_MS } from '../http/upload-watch.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { tracesAreExported } from '../telemetry/trace.ts';
 import { release } from './release.ts';
@@ -27,7 +28,10 @@ import { release } from './release.ts';
 const ACCEPT_MAX_MS = UPLOAD_MAX_MS + WRITE_DEADLINE_MS;
 /** Longer than ContentClient keeps an idle connection. */
 const KEEP_ALIVE_MS = 10_000;
-const CONNECTIONS_MAX = 1_024;
+/** Of five Image Services, each with as many uploads and reads as it may have. */
+const CONNECTIONS_MAX = 4_096;
+/** Image Services bound their own; these keep other clients, or many of them, from taking everything. */
+const UPLOADS_MAX = { flowing: 256, slow: 2_048 };
 /** Asked for every few seconds by whoever watches. */
 const NOT_LOGGED: ReadonlySet<string> = new Set(['/health', '/metrics']);
 const REQUEST_ID = /^[\w.-]{1,64}$/;
@@ -112,6 +116,7 @@ export function buildContentServer(deps: Dependencies): FastifyInstance {
 
 /** Bytes on their way in, under the id of the operation that will claim them. */
 function uploads(scope: FastifyInstance, storage: Storage): void {
+  const gate = new UploadGate(UPLOADS_MAX);
   const path = '/content/uploads/:operation_id';
   scope.put(path, async (request, reply) => {
     const sha256 = announced(request);
@@ -123,11 +128,13 @@ function uploads(scope: FastifyInstance, storage: Storage): void {
     const sent = { filename: null, ...(sha256 !== undefined && { sha256 }) };
     // Not by its own iterator, which would cut the connection before a refusal is read.
     const bytes = request.raw.iterator({ destroyOnReturn: false });
-    const givenUp = new AbortController();
-    const call = { ...callOf(request, ACCEPT_MAX_MS, givenUp.signal), operationId };
-    const endWatch = watchUpload(request.raw, (reason) => givenUp.abort(reason));
-    const accepted = storage.acceptContent(bytes, sent, call).finally(endWatch);
-    const { claim, width, height, repeated } = await accepted;
+    const accepted = await gate.admit(request.raw, request.ip, (signal) =>
+      storage.acceptContent(bytes, sent, {
+        ...callOf(request, ACCEPT_MAX_MS, signal),
+        operationId,
+      }),
+    );
+    const { claim, width, height, repeated } = accepted;
     const { size_bytes, media_type } = claim;
     return reply
       .code(repeated ? 200 : 201)

@@ -11,6 +11,10 @@ import { diskFault } from './disk-fault.ts';
 
 /** Chunks of a stream are gathered to this size: fewer, larger writes. */
 const WRITE_BYTES = 256 * 1024;
+/** Of a slow body, what has come is written so often: many of them hold little memory. */
+const WRITE_EVERY_MS = 1_000;
+/** A chunk of one byte costs some 250 bytes of memory. */
+const WRITE_MAX_CHUNKS = 1_024;
 const STAGED_NAME = /^[0-9a-f-]{36}\.([0-9a-f]{64})$/;
 /** Some location data shows only once other is gone; a file that has still more is no honest one. */
 const INSPECTIONS_MAX_PASSES = 4;
@@ -162,6 +166,7 @@ class Sink {
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #writing: Promise<unknown> = Promise.resolve();
+  #flushedAt = performance.now();
 
   constructor(file: fs.FileHandle) {
     this.#file = file;
@@ -170,7 +175,11 @@ class Sink {
   async write(chunk: Uint8Array): Promise<void> {
     this.#waiting.push(chunk);
     this.#waitingBytes += chunk.length;
-    if (this.#waitingBytes >= WRITE_BYTES) await this.#flush();
+    const due =
+      this.#waitingBytes >= WRITE_BYTES ||
+      this.#waiting.length >= WRITE_MAX_CHUNKS ||
+      performance.now() - this.#flushedAt >= WRITE_EVERY_MS;
+    if (due) await this.#flush();
   }
 
   async end(): Promise<void> {
@@ -184,6 +193,7 @@ class Sink {
     const expected = this.#waitingBytes;
     this.#waiting = [];
     this.#waitingBytes = 0;
+    this.#flushedAt = performance.now();
     if (expected === 0) return;
     this.#writing = writeAll(this.#file, chunks, expected);
     // Whoever awaits it next gets the failure; until then it is not an unhandled one.

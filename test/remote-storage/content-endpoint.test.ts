@@ -121,6 +121,20 @@ test('a sender that only holds its place is sent away', { timeout: 30_000 }, asy
   assert.match(`${answer}`, /^HTTP\/1.1 408 .*request_timeout/s);
 });
 
+test('senders that trickle, more than may flow at once, keep nobody from sending', async (t) => {
+  const { hostname, port } = new URL(joined.url);
+  const arrived = Array.from({ length: 260 }, async () => {
+    const socket = connect({ host: hostname, port: Number(port) });
+    t.after(() => socket.destroy());
+    const head = `PUT /content/uploads/${randomUUID()} HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\n`;
+    socket.write(`${head}Content-Length: 999\r\nExpect: 100-continue\r\n\r\n`);
+    // It is let in once its body is asked for.
+    assert.match(`${(await once(socket, 'data'))[0]}`, /^HTTP\/1.1 100 /);
+  });
+  await Promise.all(arrived);
+  assert.equal((await put(randomUUID(), await image())).status, 201);
+});
+
 test('answers carry the id of their request', async () => {
   const headers = { 'x-request-id': 'abc-1' };
   const answer = await ask(`content/${'ab'.repeat(32)}`, { headers });

@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import { invalid } from '../../contract/errors.ts';
 import { MEDIA_TYPES } from '../../contract/formats.ts';
 import type { Storage } from '../../contract/storage.ts';
+import type { UploadGate } from '../../http/upload-gate.ts';
 import type { ContentCache } from '../caches/content-cache.ts';
 import type { ImageCache } from '../caches/image-cache.ts';
 import type { Representation } from '../caches/representation.ts';
@@ -13,7 +14,7 @@ import { askAlone, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
 import { isCurlDefault, refuseOtherTypes } from '../request/other-types.ts';
 import { queryText } from '../request/query.ts';
-import { acceptRaw, type UploadGate } from '../request/upload.ts';
+import { acceptRaw, admitUpload } from '../request/upload.ts';
 import { acceptFileForm, FORM_OPTIONS } from '../request/upload-form.ts';
 import {
   bytes,
@@ -71,7 +72,7 @@ export async function contentRoutes(
   scope.put(CONTENT_URL, { schema: PUT }, async (request, reply) => {
     const image_id = imageIdOf(request);
     const operationId = operationIdOf(request);
-    const content = await uploads.admit(request, operationId, (call) =>
+    const content = await admitUpload(uploads, request, operationId, (call) =>
       request.isMultipart()
         ? acceptFileForm(storage, request, call)
         : acceptRaw(storage, request, call),

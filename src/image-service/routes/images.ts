@@ -3,13 +3,14 @@ import type { FastifyInstance, FastifyReply, preHandlerHookHandler } from 'fasti
 import { Type } from 'typebox';
 import { ImageFields, ImageFilter } from '../../contract/image.ts';
 import type { Storage } from '../../contract/storage.ts';
+import type { UploadGate } from '../../http/upload-gate.ts';
 import type { ListCache } from '../caches/list-cache.ts';
 import type { Admission } from '../request/admission.ts';
 import { ask, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
 import { refuseOtherTypes } from '../request/other-types.ts';
 import { parseListQuery, queryText } from '../request/query.ts';
-import type { UploadGate } from '../request/upload.ts';
+import { admitUpload } from '../request/upload.ts';
 import { acceptImageForm, FORM_OPTIONS, IMAGE_FORM_RULE } from '../request/upload-form.ts';
 import { IDEMPOTENCY_HEADER, JSON_TYPE, json, readProblems, writeProblems } from './answers.ts';
 
@@ -31,7 +32,7 @@ export async function imagesRoutes(
 
   scope.post('/api/v2/images', { schema: CREATE }, async (request, reply) => {
     const operationId = operationIdOf(request);
-    const { fields, content } = await uploads.admit(request, operationId, (call) =>
+    const { fields, content } = await admitUpload(uploads, request, operationId, (call) =>
       acceptImageForm(storage, request, call),
     );
     const outcome = await change(request.id, operationId, (call) =>

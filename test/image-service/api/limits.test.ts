@@ -93,18 +93,56 @@ describe('an upload', { concurrency: true }, () => {
   });
 });
 
-test('no more uploads than the set number are let in, and their slots come back', async () => {
-  const waiting = Array.from({ length: 4 }, () => post('Content-Length: 100000'));
-  for (const { socket } of waiting) socket.write(`${FILE}some`);
-  await until(async () => (await incoming()).length === 4);
+test('no more uploads than the set number flow at once, and their slots come back', async (t) => {
+  const flowing = Array.from({ length: 5 }, () => post(`Content-Length: ${CONTENT_MAX_BYTES}`));
+  const head = Buffer.concat([Buffer.from(FILE), (await png(64, 64)).subarray(0, 1_000)]);
+  for (const { socket } of flowing) socket.write(head);
+  const flow = setInterval(() => {
+    for (const { socket } of flowing) socket.write(Buffer.alloc(20_000));
+  }, 50);
+  t.after(() => clearInterval(flow));
+  const answer = await Promise.race(flowing.map((each) => each.answer));
+  assert.match(answer, /^HTTP\/1.1 503 .*retry-after: .*"overloaded"/s);
   const upload = async () =>
     api(PATH, { method: 'POST', body: form(['image', await png()], ...REQUIRED) });
   const refused = await upload();
   assert.ok(refused.headers.get('retry-after'));
   await problem(refused, 503, 'overloaded');
 
-  for (const { socket } of waiting) socket.destroy();
+  for (const { socket } of flowing) socket.destroy();
   await until(async () => (await upload()).status === 201);
+});
+
+test('clients that trickle, however they do it, keep nobody from uploading', async (t) => {
+  const { id } = await create(api);
+  const file = await png(64, 64);
+  const kinds: [line: string, begin: string | Buffer, ...headers: string[]][] = [
+    [`POST ${PATH}`, ''],
+    [`POST ${PATH}`, '', 'Expect: 100-continue'],
+    [`POST ${PATH}`, `${FILE}some`],
+    [`POST ${PATH}`, FIELDS.slice(0, -10)],
+    [`POST ${PATH}`, Buffer.concat([Buffer.from(FILE), file, Buffer.from('\r\n--b\r\n')])],
+    [`PUT ${PATH}/${id}/content`, `${FILE.slice(FIELDS.length)}some`],
+    [`PUT ${PATH}/${id}/content`, file.subarray(0, 100), 'Content-Type: image/png'],
+  ];
+  for (const [line, begin, ...headers] of [kinds, kinds, kinds].flat()) {
+    const type = 'Content-Type: multipart/form-data; boundary=b';
+    const typed = headers.some((header) => header.startsWith('Content-Type'));
+    const lines = [...(typed ? [] : [type]), ...headers, 'Content-Length: 1000000'];
+    const { socket } = open(`${line} HTTP/1.1`, 'Host: localhost', ...lines, '');
+    t.after(() => socket.destroy());
+    socket.write(begin);
+  }
+  await until(async () => (await incoming()).length >= 9);
+  for (let n = 0; n < 3; n += 1) {
+    await create(api);
+    const path = `${PATH}/${id}/content`;
+    const body = await png();
+    const headers = { 'content-type': 'image/png' };
+    const raw = await api(path, { method: 'PUT', body: new Uint8Array(body), headers });
+    const inForm = await api(path, { method: 'PUT', body: form(['image', await png()]) });
+    assert.deepEqual([raw.status, inForm.status], [200, 200]);
+  }
 });
 
 test('a client that leaves half-way leaves nothing behind', async () => {
