@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Setting } from '../src/settings.ts';
 import { importTableFaults, pathFaults, scriptFaults, settingFaults } from './check/docs.ts';
+import { documentFaults } from './check/documents.ts';
 import { crowdedFolders, houseFaults } from './check/house.ts';
 import { importFaults, MAY_IMPORT } from './check/imports.ts';
 import { numberFaults } from './check/numbers.ts';
@@ -27,6 +28,7 @@ const faults = [
   ...numberFaults([...documents, ...dashboards], code),
   ...settingFaults(document('README.md'), await settings(code)),
   ...importTableFaults(document('docs/architecture.md'), MAY_IMPORT),
+  ...(await documentFaults()),
 ];
 const source = code.filter(({ path }) => path.startsWith('src/'));
 for (const advice of crowdedFolders(source)) console.warn(`advice: ${advice}`);

@@ -26,11 +26,12 @@ const UUID = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 const SHA256 = '^[0-9a-f]{64}$';
 /**
  * No control characters, no halves of surrogate pairs, and no U+FFFD, which stands where text was
- * not the UTF-8 that it should be.
+ * not the UTF-8 that it should be. Without \p{…}, which the regular expressions of Python lack.
  */
-const LINE = '^[^\\p{Cc}\\p{Cs}\\ufffd]*$';
+export const LINE = '^[^\\u0000-\\u001f\\u007f-\\u009f\\ud800-\\udfff\\ufffd]*$';
 /** The same, line breaks and tabs allowed. */
-const TEXT = '^[^\\p{Cs}\\ufffd\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]*$';
+const TEXT =
+  '^[^\\u0000-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f\\ud800-\\udfff\\ufffd]*$';
 
 const oneOf = <const T extends readonly string[]>(values: T) =>
   Type.Enum(values, { type: 'string', description: `one of ${values.join(', ')}` });

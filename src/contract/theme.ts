@@ -1,17 +1,17 @@
 import { type Static, Type } from 'typebox';
-import { Slug } from './image.ts';
+import { LINE, Slug } from './image.ts';
 import { DESCRIPTION_MAX_CHARACTERS, LABEL_MAX_CHARACTERS, THEME_MAX_SYNONYMS } from './limits.ts';
 
 const Text = (maxLength: number) =>
   Type.String({
     maxLength,
-    pattern: '^[^\\p{Cc}\\p{Cs}\\ufffd]*$',
+    pattern: LINE,
     description: `up to ${maxLength} characters on one line, without control characters`,
   });
 const Synonym = Type.String({
   minLength: 1,
   maxLength: LABEL_MAX_CHARACTERS,
-  pattern: '^[^\\p{Cc}\\p{Cs}\\ufffd]*$',
+  pattern: LINE,
   description: `1 to ${LABEL_MAX_CHARACTERS} characters on one line, without control characters`,
 });
 

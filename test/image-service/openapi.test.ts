@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { after, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { answerCheck } from '../services/api.ts';
@@ -71,4 +72,56 @@ test('the page shows it without any outside asset or inline script', async () =>
   assert.doesNotMatch(html, /<script(?![^>]*src=)/);
   const root = await fetch(service.url, { redirect: 'manual' });
   assert.equal(root.headers.get('location'), '/docs');
+});
+
+type Json = { [name: string]: Json };
+const asyncapi = (await (await fetch(`${service.url}/asyncapi.json`)).json()) as Json;
+
+/** Every object within a document, with the way to it. */
+function* objectsIn(value: unknown, way = ''): Generator<[way: string, found: Json]> {
+  if (typeof value !== 'object' || value === null) return;
+  if (!Array.isArray(value)) yield [way, value as Json];
+  for (const [name, inner] of Object.entries(value)) yield* objectsIn(inner, `${way}/${name}`);
+}
+
+test('requests are strict, and answers may get further members', () => {
+  const strict = [...objectsIn(document), ...objectsIn(asyncapi)]
+    .filter(([, found]) => (found.additionalProperties as unknown) === false)
+    .map(([way]) => way);
+  const asked = /\/requestBody\/|\/parameters\/|\/schemas\/WireContent|\/messages\/\w+\/payload/;
+  assert.deepEqual(
+    strict.filter((way) => !asked.test(way)),
+    [],
+  );
+  assert.ok(strict.some((way) => way.includes('/images/{id}/patch/requestBody')));
+  assert.ok(strict.some((way) => way.includes('/images/post/requestBody')));
+  assert.ok(strict.some((way) => way.includes('/create_image/payload')));
+});
+
+test('its patterns are those of Python as well', () => {
+  const patterns = [...objectsIn(document), ...objectsIn(asyncapi)].flatMap(([, found]) => [
+    ...(typeof found.pattern === 'string' ? [found.pattern] : []),
+    ...Object.keys(found.patternProperties ?? {}),
+  ]);
+  assert.ok(patterns.length > 20);
+  const script = 'import json, re, sys\nfor p in json.load(sys.stdin): re.compile(p)';
+  const input = JSON.stringify(patterns);
+  const { status, stderr } = spawnSync('python3', ['-W', 'error', '-c', script], { input });
+  assert.equal(status, 0, String(stderr));
+});
+
+test('a file is bytes of any kind, and no text', () => {
+  const bodies = [...objectsIn(document)].filter(([way]) => way.endsWith('/properties/image'));
+  assert.equal(bodies.length, 2);
+  for (const [way, schema] of bodies) {
+    assert.equal(schema.contentMediaType, 'application/octet-stream', way);
+    assert.equal(schema.type, undefined, way);
+  }
+});
+
+test('every JSON body has an example', () => {
+  for (const [way, found] of objectsIn(document)) {
+    if (!/\/requestBody\/content\/[\w+/-]*json$/.test(way)) continue;
+    assert.ok(found.example, way);
+  }
 });

@@ -29,7 +29,7 @@ export function answerCheck(document: object) {
   const { paths } = document as Document;
   const ajv = new Ajv2020({ strict: false });
   ajvFormats.default(ajv);
-  ajv.addSchema(document, 'document');
+  ajv.addSchema(closed(document), 'document');
   const matchers = Object.keys(paths).map((path) => ({
     path,
     pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]*')}$`),
@@ -65,6 +65,19 @@ export function answerCheck(document: object) {
     const valid = ajv.validate({ $ref: `document#/${pointer}` }, await response.json());
     assert.ok(valid, `${name}: ${ajv.errorsText()}`);
   };
+}
+
+/**
+ * Clients must accept members that they do not know, so the document allows them. Here an answer has
+ * none that is not documented.
+ */
+export function closed<T>(schema: T): T {
+  if (typeof schema !== 'object' || schema === null) return schema;
+  if (Array.isArray(schema)) return schema.map(closed) as T;
+  const inner = Object.entries(schema).map(([name, value]) => [name, closed(value)]);
+  const { type, properties } = schema as { type?: unknown; properties?: unknown };
+  const isOpen = type === 'object' && properties !== undefined;
+  return { ...(isOpen && { additionalProperties: false }), ...Object.fromEntries(inner) };
 }
 
 export type Part = [name: string, value: string | Uint8Array, filename?: string];

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { Ajv } from 'ajv';
 import ajvFormats from 'ajv-formats';
 import { type AsyncMessage, Connection } from 'rabbitmq-client';
+import { closed } from './api.ts';
 import { eventually } from './data-folder.ts';
 
 /** A message as RabbitMQ carried it. */
@@ -81,9 +82,10 @@ export async function listenToHub(url: string) {
 /** Asserts that a message is as an AsyncAPI document says of the message with this name. */
 export function messageCheck(document: object) {
   const { channels, components } = document as Record<string, Json>;
+  const schemas = closed(components!.schemas);
   const ajv = new Ajv({ strict: false });
   ajvFormats.default(ajv);
-  ajv.addSchema(document, 'document');
+  ajv.addSchema({ ...document, components: { ...components, schemas } }, 'document');
   const assertValid = (pointer: string, value: unknown, name: string) => {
     const valid = ajv.validate({ $ref: `document#/${pointer}` }, value);
     assert.ok(valid, `${name}: ${ajv.errorsText()} in ${JSON.stringify(value)}`);

@@ -3,6 +3,9 @@ import { ERROR_CODES, type ErrorCode } from '../../contract/errors.ts';
 import { ImageContent, Image as ImageSchema } from '../../contract/image.ts';
 import { Theme } from '../../contract/theme.ts';
 import { statusOf } from '../../http/status.ts';
+import { IMAGE_EXAMPLE, THEME_EXAMPLE } from './examples.ts';
+import { binary } from './image-form.ts';
+import { openSchema } from './open-schema.ts';
 
 /** What the OpenAPI document says of answers. The answers are typed, so nothing here runs. */
 
@@ -26,30 +29,24 @@ const ProblemSchema = Type.Object(
 );
 const ImageDocument = Type.Object(
   { ...ImageSchema.properties, content: ref('ImageContent') },
-  { additionalProperties: false, $id: 'Image' },
+  { $id: 'Image', examples: [IMAGE_EXAMPLE] },
 );
 const ImagePageDocument = Type.Object(
   { items: Type.Array(ref('Image')), next_cursor: Type.Union([Type.String(), Type.Null()]) },
-  { additionalProperties: false, $id: 'ImagePage' },
+  { $id: 'ImagePage' },
 );
-const ImageContentDocument = Type.Object(ImageContent.properties, {
-  additionalProperties: false,
-  $id: 'ImageContent',
-});
-const ThemeList = Type.Object(
-  { items: Type.Array(ref('Theme')) },
-  { additionalProperties: false, $id: 'ThemeList' },
-);
+const ImageContentDocument = Type.Object(ImageContent.properties, { $id: 'ImageContent' });
+const ThemeList = Type.Object({ items: Type.Array(ref('Theme')) }, { $id: 'ThemeList' });
 
 /** The schemas that the document names. */
 export const SHARED_SCHEMAS = [
   ImageContentDocument,
   ImageDocument,
   ImagePageDocument,
-  Theme,
+  { ...Theme, examples: [THEME_EXAMPLE] },
   ThemeList,
   ProblemSchema,
-];
+].map(openSchema);
 
 const header = (description: string) => ({ type: 'string', description });
 const HEADERS = {
@@ -81,7 +78,7 @@ export function json(
   description: string,
   ...names: (keyof typeof HEADERS)[]
 ) {
-  const content = { schema: typeof schema === 'string' ? ref(schema) : schema };
+  const content = { schema: typeof schema === 'string' ? ref(schema) : openSchema(schema) };
   return { description, headers: headers(...names), content: { 'application/json': content } };
 }
 
@@ -97,7 +94,7 @@ export function empty(description: string, ...names: (keyof typeof HEADERS)[]) {
 
 /** The bytes of an image. */
 export function bytes(description: string, types: string[], ...names: (keyof typeof HEADERS)[]) {
-  const content = Object.fromEntries(types.map((type) => [type, { schema: {} }]));
+  const content = Object.fromEntries(types.map((type) => [type, { schema: binary(type) }]));
   return { description, headers: headers(...names), content };
 }
 
@@ -141,7 +138,12 @@ export function problems(codes: readonly ErrorCode[]) {
   return Object.fromEntries(answers);
 }
 
-export const IMAGE_ID_PARAMS = Type.Object({ id: Type.String({ format: 'uuid' }) });
+export const IMAGE_ID_PARAMS = Type.Object({
+  id: Type.String({
+    format: 'uuid',
+    description: 'the id of an image: an upload or a list tells it',
+  }),
+});
 
 /** Request headers of writes and conditional requests. */
 export const IDEMPOTENCY_HEADER = {

@@ -4,7 +4,6 @@ import {
   EVENT_NAMES,
   EVENT_VERSION,
   EVENTS,
-  EXCHANGE,
   Metadata,
   OPERATION_NAMES,
   OPERATIONS,
@@ -15,6 +14,8 @@ import {
   Response,
 } from '../../contract/messages.ts';
 import { JSON_TYPE } from './answers.ts';
+import { BINDING_VERSION, published, queue, routed } from './asyncapi-bindings.ts';
+import { openSchema } from './open-schema.ts';
 
 /** The AsyncAPI 3 document: all that the Storage Service takes, answers and tells over the hub. */
 
@@ -36,23 +37,6 @@ const SUMMARIES: Record<OperationName, string> = {
   ping: 'answers when images can be read; `degraded` tells why writes fail now',
 };
 
-/** What the `x-` arguments of a queue are in RabbitMQ; the service declares these. */
-const QUEUE_ARGUMENTS = {
-  [REQUEST_QUEUE]: {
-    'x-queue-type': 'quorum',
-    'x-delivery-limit': 20,
-    'x-max-length-bytes': 268_435_456,
-    'x-overflow': 'reject-publish',
-  },
-  [DEAD_LETTER_QUEUE]: {
-    'x-queue-type': 'quorum',
-    'x-message-ttl': 604_800_000,
-    'x-max-length': 10_000,
-  },
-};
-
-const BINDING_VERSION = '0.3.0';
-
 type Json = Record<string, unknown>;
 
 /** The route of the document, which is made when it is first asked for. */
@@ -70,18 +54,24 @@ export async function asyncapiRoutes(
 export function asyncapiDocument(version: string): Json {
   const schemas: Record<string, Json> = {};
   const of = (schema: object) => named(JSON.parse(JSON.stringify(schema)), schemas);
+  const open = (schema: object) => of(openSchema(schema));
   schemas.Metadata = of(Metadata);
-  schemas.Failure = of(Response.anyOf[1]);
+  schemas.Failure = open(Response.anyOf[1]);
   const messages: Record<string, Json> = { failure: failure() };
   for (const name of OPERATION_NAMES) {
     messages[name] = request(name, of(OPERATIONS[name].data));
-    messages[`${name}.success`] = success(name, of(OPERATIONS[name].answer));
+    messages[`${name}.success`] = success(name, open(OPERATIONS[name].answer));
   }
-  for (const type of EVENT_NAMES) messages[type] = event(type, of(EVENTS[type]));
+  for (const type of EVENT_NAMES) messages[type] = event(type, open(EVENTS[type]));
   const answers = Object.keys(messages).filter((name) => /success$|^failure$/.test(name));
   return {
     asyncapi: '3.0.0',
-    info: { title: 'D&D Storage Service', version, description: DESCRIPTION },
+    info: {
+      title: 'D&D Storage Service',
+      version,
+      description: DESCRIPTION,
+      license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
+    },
     defaultContentType: 'application/json',
     channels: {
       requests: {
@@ -92,7 +82,6 @@ export function asyncapiDocument(version: string): Json {
         bindings: routed(REQUEST_QUEUE),
       },
       replies: {
-        address: null,
         title: 'Answers to whoever asked',
         description: 'The queue that the property reply_to of the request names.',
         messages: refs(answers),
@@ -119,7 +108,7 @@ export function asyncapiDocument(version: string): Json {
         bindings: queue(DEAD_LETTER_QUEUE),
       },
     },
-    operations: {
+    operations: secured({
       ...Object.fromEntries(OPERATION_NAMES.map((name) => [name, answered(name)])),
       answer_all: {
         action: 'send',
@@ -138,8 +127,15 @@ export function asyncapiDocument(version: string): Json {
         channel: ref('channels/dead_letters'),
         summary: 'puts a request aside that cannot be answered',
       },
+    }),
+    components: {
+      schemas,
+      messages,
+      messageTraits: { message: EVERY_MESSAGE },
+      securitySchemes: {
+        user: { type: 'userPassword', description: 'a user of the broker, by MESSAGE_HUB_URL' },
+      },
     },
-    components: { schemas, messages, messageTraits: { message: EVERY_MESSAGE } },
   };
 }
 
@@ -251,28 +247,13 @@ function answered(name: OperationName): Json {
   };
 }
 
-/** Of what the service publishes. */
-function published(): Json {
-  return { amqp: { deliveryMode: 2, timestamp: true, bindingVersion: BINDING_VERSION } };
-}
-
-/** By the exchange, and for requests into a queue of the service. */
-function routed(bound?: keyof typeof QUEUE_ARGUMENTS): Json {
-  const exchange = { name: EXCHANGE, type: 'topic', durable: true, autoDelete: false, vhost: '/' };
-  const into = bound && { 'x-queue': queueOf(bound) };
-  return { amqp: { is: 'routingKey', exchange, ...into, bindingVersion: BINDING_VERSION } };
-}
-
-/** Without a name: one of the client's own. */
-function queue(name: keyof typeof QUEUE_ARGUMENTS | undefined): Json {
-  const own = { durable: false, exclusive: true, autoDelete: true };
-  const binding = { is: 'queue', queue: name ? queueOf(name) : own };
-  return { amqp: { ...binding, bindingVersion: BINDING_VERSION } };
-}
-
-function queueOf(name: keyof typeof QUEUE_ARGUMENTS): Json {
-  const kept = { durable: true, exclusive: false, autoDelete: false };
-  return { name, ...kept, 'x-arguments': QUEUE_ARGUMENTS[name] };
+/** The broker asks each client for its user. */
+function secured(operations: Record<string, Json>): Record<string, Json> {
+  const security = [ref('components/securitySchemes/user')];
+  const entries = Object.entries(operations).map(
+    ([name, operation]) => [name, { ...operation, security }] as const,
+  );
+  return Object.fromEntries(entries);
 }
 
 function ref(pointer: string): Json {

@@ -27,6 +27,7 @@ import {
   writeProblems,
 } from './answers.ts';
 import { imageIdOf } from './image.ts';
+import { binary, FILE_FORM } from './image-form.ts';
 
 export const CONTENT_URL = '/api/v2/images/:id/content';
 
@@ -126,7 +127,6 @@ function requireOnlyRevision(query: string): void {
 }
 
 const TYPES = Object.values(MEDIA_TYPES);
-const FILE = Type.Object({ image: Type.String({ format: 'binary' }) });
 const CONTENT_HEADERS = [
   'ETag',
   'Last-Modified',
@@ -176,9 +176,9 @@ const PUT = {
   headers: Type.Object({ ...IDEMPOTENCY_HEADER, ...IF_MATCH_HEADER }),
   body: {
     content: {
-      'multipart/form-data': { schema: FILE },
+      'multipart/form-data': { schema: FILE_FORM },
       ...Object.fromEntries(
-        [...TYPES, 'application/octet-stream'].map((type) => [type, { schema: {} }]),
+        [...TYPES, 'application/octet-stream'].map((type) => [type, { schema: binary(type) }]),
       ),
     },
   },

@@ -36,8 +36,15 @@ export async function describeRoutes(
   await server.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'D&D Image Service', version, description: description(basePath) },
+      info: {
+        title: 'D&D Image Service',
+        version,
+        description: description(basePath),
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
       servers: [{ url: basePath || '/', description: 'this service' }],
+      // Until there is access control.
+      security: [],
       tags: [
         { name: 'images', description: 'upload, describe, find' },
         { name: 'content', description: 'the bytes' },

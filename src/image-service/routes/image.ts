@@ -21,6 +21,7 @@ import {
   readProblems,
   writeProblems,
 } from './answers.ts';
+import { FIELDS_EXAMPLE, PATCH_EXAMPLE } from './examples.ts';
 
 const URL = '/api/v2/images/:id';
 /** Says that no version is the demanded one: versions begin at 1. */
@@ -143,6 +144,8 @@ function withoutReadOnly(body: unknown): unknown {
   return Object.fromEntries(Object.entries(body).filter(([name]) => !READ_ONLY.includes(name)));
 }
 
+const PATCH_BODY = { ...ImagePatch, examples: [PATCH_EXAMPLE] };
+const PUT_BODY = Type.Object(ImageFields.properties, { examples: [FIELDS_EXAMPLE] });
 const CHANGE_HEADERS = Type.Object({ ...IDEMPOTENCY_HEADER, ...IF_MATCH_HEADER });
 const CHANGE_PROBLEMS = ['image_not_found', 'precondition_failed'] as const;
 const CHANGED = json('Image', 'the image as it is now', 'ETag', 'Idempotent-Replayed');
@@ -170,8 +173,8 @@ const PATCH = {
   headers: CHANGE_HEADERS,
   body: {
     content: {
-      'application/merge-patch+json': { schema: ImagePatch },
-      'application/json': { schema: ImagePatch },
+      'application/merge-patch+json': { schema: PATCH_BODY },
+      'application/json': { schema: PATCH_BODY },
     },
   },
   response: { 200: CHANGED, ...writeProblems(...CHANGE_PROBLEMS, 'too_many_themes') },
@@ -184,7 +187,7 @@ const PUT = {
   params: IMAGE_ID_PARAMS,
   headers: CHANGE_HEADERS,
   body: {
-    content: { 'application/json': { schema: Type.Object(ImageFields.properties) } },
+    content: { 'application/json': { schema: PUT_BODY } },
   },
   response: { 200: CHANGED, ...writeProblems(...CHANGE_PROBLEMS, 'too_many_themes') },
 };

@@ -1,7 +1,7 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, preHandlerHookHandler } from 'fastify';
 import { Type } from 'typebox';
-import { ImageFields, ImageFilter } from '../../contract/image.ts';
+import { ImageFilter } from '../../contract/image.ts';
 import type { Storage } from '../../contract/storage.ts';
 import type { UploadGate } from '../../http/upload-gate.ts';
 import type { ListCache } from '../caches/list-cache.ts';
@@ -13,6 +13,7 @@ import { parseListQuery, queryText } from '../request/query.ts';
 import { admitUpload } from '../request/upload.ts';
 import { acceptImageForm, FORM_OPTIONS, IMAGE_FORM_RULE } from '../request/upload-form.ts';
 import { IDEMPOTENCY_HEADER, JSON_TYPE, json, readProblems, writeProblems } from './answers.ts';
+import { IMAGE_FORM } from './image-form.ts';
 
 export type ImagesDependencies = {
   basePath: string;
@@ -66,16 +67,6 @@ export async function imagesRoutes(
   });
 }
 
-const FORM = Type.Object({
-  ...ImageFields.properties,
-  tags: Type.Optional(
-    Type.Array(Type.String(), { description: 'repeated, or as lists separated by commas' }),
-  ),
-  attributes: Type.Optional(
-    Type.String({ description: 'a JSON object of one level, such as {"artist":"Hildr","age":41}' }),
-  ),
-  image: Type.String({ format: 'binary', description: 'PNG, JPEG, WebP, GIF or AVIF, to 25 MiB' }),
-});
 const { attr: _, ...PARAMETERS } = ImageFilter.properties;
 
 const CREATE = {
@@ -83,7 +74,7 @@ const CREATE = {
   tags: ['images'],
   summary: 'Upload an image',
   headers: Type.Object(IDEMPOTENCY_HEADER),
-  body: { content: { 'multipart/form-data': { schema: FORM } } },
+  body: { content: { 'multipart/form-data': { schema: IMAGE_FORM } } },
   response: {
     201: json('Image', 'the new image', 'ETag', 'Location', 'Idempotent-Replayed'),
     ...writeProblems(

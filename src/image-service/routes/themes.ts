@@ -10,9 +10,13 @@ import { ask, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
 import { takeJson } from '../request/json-body.ts';
 import { IDEMPOTENCY_HEADER, json, readProblems, writeProblems } from './answers.ts';
+import { KNOWN_THEME_EXAMPLE, NEW_THEME_EXAMPLE, THEME_FIELDS_EXAMPLE } from './examples.ts';
 
 const URL = '/api/v2/themes';
 const ThemeName = Type.Object({ name: Slug });
+const KNOWN_NAME = Type.Object({ name: { ...Slug, examples: [KNOWN_THEME_EXAMPLE] } });
+const NEW_NAME = Type.Object({ name: { ...Slug, examples: [NEW_THEME_EXAMPLE] } });
+const BODY = { ...ThemeFields, examples: [THEME_FIELDS_EXAMPLE] };
 
 /** The theme vocabulary. */
 export async function themesRoutes(
@@ -66,7 +70,7 @@ const GET = {
   operationId: 'getTheme',
   tags: ['themes'],
   summary: 'Describe a theme',
-  params: ThemeName,
+  params: KNOWN_NAME,
   response: { 200: json('Theme', 'the theme'), ...readProblems('theme_not_found') },
 };
 const PUT = {
@@ -74,9 +78,9 @@ const PUT = {
   tags: ['themes'],
   summary: 'Describe a theme anew',
   description: 'Absent fields become their defaults.',
-  params: ThemeName,
+  params: NEW_NAME,
   headers: Type.Object(IDEMPOTENCY_HEADER),
-  body: { content: { 'application/json': { schema: ThemeFields } } },
+  body: { content: { 'application/json': { schema: BODY } } },
   response: {
     200: json('Theme', 'the theme as it is now', 'Idempotent-Replayed'),
     201: json('Theme', 'the new theme', 'Location', 'Idempotent-Replayed'),
