@@ -64,7 +64,8 @@ export class Sweeper {
     await this.#untilDone(() => catalog.purge(deletedBefore, BATCH_ROWS));
     await this.#untilDone(() => catalog.forget(now, BATCH_ROWS));
     let removed = await this.releaseExpired(now);
-    if (now >= this.#nextOrphansMs) {
+    // A clock that was set back must not put the next look off.
+    if (now >= this.#nextOrphansMs || this.#nextOrphansMs - now > ORPHANS_EVERY_MS) {
       this.#nextOrphansMs = now + ORPHANS_EVERY_MS;
       removed += await this.#removeOrphans(now);
     }

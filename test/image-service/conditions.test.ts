@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Image } from '../../src/contract/image.ts';
+import { represent } from '../../src/image-service/caches/representation.ts';
 import {
   demandedTags,
   evaluate,
@@ -86,4 +88,22 @@ test('a demand without quotes is told what is missing', () => {
 
 test('a list of tags keeps the strong and the weak apart', () => {
   assert.deepEqual(parseEntityTags('"a,b", W/"c", ""'), { strong: ['a,b', ''], weak: ['c'] });
+});
+
+test('Last-Modified is never later than now, whatever a clock that was ahead has left', () => {
+  const content = {
+    url: '/api/v2/images/i/content?v=abc',
+    sha256: 'abc',
+    media_type: 'image/png',
+    filename: null,
+  };
+  const of = (updated_at: string) =>
+    represent({ visibility: 'public', content: { ...content, updated_at } } as Image);
+  assert.equal(of('2026-01-02T03:04:05.678Z').lastModified, lastModified);
+  const future = of('2999-01-02T03:04:05.678Z');
+  assert.ok(future.lastModified <= Date.now());
+  for (const headers of [future.fixed, future.changing]) {
+    const at = headers.content.indexOf('last-modified');
+    assert.equal(Date.parse(headers.content[at + 1]!), future.lastModified);
+  }
 });

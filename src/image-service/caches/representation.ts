@@ -27,7 +27,9 @@ const YEAR_SECONDS = 31_536_000;
 export function represent(image: Image): Representation {
   const { content, visibility } = image;
   const open = visibility === 'public';
-  const lastModified = Math.floor(Date.parse(image.content.updated_at) / 1000) * 1000;
+  // A clock that was ahead leaves times of the future, which RFC 9110, 8.8.2.1 forbids here.
+  const modified = Math.min(Date.parse(image.content.updated_at), Date.now());
+  const lastModified = Math.floor(modified / 1000) * 1000;
   const etag = `"${content.sha256}"`;
   const headers = (cacheControl: string): HeaderSet => {
     const notModified: Record<string, string> = {

@@ -8,6 +8,8 @@ const HAPPENINGS_MAX = 30;
 /** Together less than a day: so long the outcome of an operation is kept for its repetition. */
 const JUMPS_MAX = 8;
 const AWAY_MAX_MS = 8_000;
+/** What a deadline lasts longer then must have ended when the run is at rest. */
+const BACK_MAX_MS = 8_000;
 
 /** What happens to processes, connections and clocks by themselves, as long as the run is wild. */
 export async function chaos(world: World, cluster: Cluster): Promise<void> {
@@ -50,7 +52,8 @@ function lose(world: World, hub: MemoryHub, name: string): void {
 
 function jump(world: World): void {
   if (world.jumps >= JUMPS_MAX) return;
-  world.pass(world.between(HOUR_MS, 2 * HOUR_MS));
+  if (world.chance.oneIn(2)) world.setBack(world.between(1, BACK_MAX_MS));
+  else world.pass(world.between(HOUR_MS, 2 * HOUR_MS));
 }
 
 /** Sweeps, one after the other, by whichever process has the state. */

@@ -37,6 +37,8 @@ export class VirtualTime {
   /** The last one is due first. */
   readonly #timers: Timer[] = [];
   #now = BEGINNING;
+  /** What the clock shows beside the time that has passed. */
+  #clockMs = 0;
 
   constructor(chance: Chance) {
     this.#chance = chance;
@@ -44,7 +46,7 @@ export class VirtualTime {
 
   /** In whole milliseconds, as clocks have it. */
   get now(): number {
-    return Math.floor(this.#now);
+    return Math.floor(this.#now + this.#clockMs);
   }
 
   get exactNow(): number {
@@ -81,6 +83,11 @@ export class VirtualTime {
   /** As if the machine slept: whatever became due meanwhile is late. */
   jump(ms: number): void {
     this.#now += ms;
+  }
+
+  /** Somebody sets the clock; what waits, waits as long as before. */
+  setClock(byMs: number): void {
+    this.#clockMs += byMs;
   }
 
   /** Runs what is due next, and all that follows from it at once. False when nothing is due. */

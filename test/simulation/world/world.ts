@@ -56,6 +56,13 @@ export class World {
     this.time.jump(ms);
   }
 
+  /** A clock that was ahead is set right. */
+  setBack(ms: number): void {
+    this.jumps += 1;
+    this.trace.say('clock', `it is set back by ${(ms / 1_000).toFixed(1)} s`);
+    this.time.setClock(-ms);
+  }
+
   /** Mostly short, seldom long. */
   delay(usualMs: number): number {
     if (!this.wild) return this.chance.below(CALM_MAX_MS);

@@ -11,14 +11,21 @@ import type { DatabaseSync } from 'node:sqlite';
  */
 const HELD_UNTIL = `coalesce((select value from settings where name = 'retained_until'), 0)`;
 
+/** Leases last a day, and a backup asks for minutes: what ends later was set by a clock that was ahead. */
+const LONGEST_MS = 2 * 24 * 60 * 60 * 1000;
+
+/** In SQL: whether that time is over at the time `?1`. */
+const over = (time: string) => `(${time} <= ?1 or ${time} > ?1 + ${LONGEST_MS})`;
+
 /** In SQL, of a row of `leases`: it has ended at the time `?1`. */
-export const LEASE_ENDED = `(expires_at <= ?1 and (not claimed or ${HELD_UNTIL} <= ?1))`;
+export const LEASE_ENDED = `(${over('expires_at')} and (not claimed or ${over(HELD_UNTIL)}))`;
 
 /** Never earlier than another backup asked for. Durable when it returns. */
 export function holdRetained(db: DatabaseSync, until: number): void {
   db.prepare(
     `insert into settings values ('retained_until', ?)
-     on conflict (name) do update set value = max(value, excluded.value)`,
+     on conflict (name) do update set value =
+       iif(value > excluded.value + ${LONGEST_MS}, excluded.value, max(value, excluded.value))`,
   ).run(until);
 }
 

@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { SEED_THEMES } from '../../../contract/seed-themes.ts';
 
 /**
- * `seq` is the order of creation: it rises with created_at. Times are milliseconds since the epoch.
+ * `seq` is the order of creation; created_at rises with it, except at clock_steps. Times are milliseconds since the epoch.
  *
  * Keys that rise with time keep a commit to few pages; where a key is random (a hash, an id of a
  * client's making) it stands in a narrow index and not in the row's own tree.
@@ -150,6 +150,9 @@ insert into settings
   select 'reindex_end', max(seq) from images having max(seq) is not null;
 `;
 
+/** Images that were created after the clock had been set back: created_at falls there. */
+const VERSION_6 = 'create table clock_steps (seq integer primary key)';
+
 /** Each brings a catalog from its index to the next version; none is ever changed or removed. */
 const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [
   (db) => {
@@ -168,6 +171,7 @@ const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [
   (db) => db.exec(VERSION_3),
   (db) => db.exec(VERSION_4),
   (db) => db.exec(VERSION_5),
+  (db) => db.exec(VERSION_6),
 ];
 
 /** The version of a catalog's schema; throws when it is newer than this release. */

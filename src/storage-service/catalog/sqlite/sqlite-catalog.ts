@@ -24,7 +24,7 @@ import { connect } from './connection.ts';
 import { requireCurrentSchema } from './schema.ts';
 import { tooSlow } from './search/lister.ts';
 import { CatalogThread } from './threads/catalog-thread.ts';
-import type { ReadCalls, WriteCalls } from './threads/messages.ts';
+import type { Notice, ReadCalls, WriteCalls } from './threads/messages.ts';
 
 /** Work on the whole catalog: minutes for millions of images. */
 const WHOLE_DEADLINE_MS = 60 * 60 * 1000;
@@ -64,7 +64,13 @@ export class SqliteCatalog implements Catalog {
 
   /** Makes or migrates the file. Throws when its schema is newer than this release. */
   static async open(path: string, log?: Log): Promise<SqliteCatalog> {
-    return new SqliteCatalog(path, await CatalogThread.start({ path, access: 'write' }), log);
+    const tell = ({ clockBehindMs }: Notice) => {
+      const message =
+        'The clock is behind the newest image: it was ahead, or was set back. New times follow the clock; the order of creation is kept';
+      log?.warn({ behind_seconds: Math.round(clockBehindMs / 1000) }, message);
+    };
+    const writer = await CatalogThread.start({ path, access: 'write' }, tell);
+    return new SqliteCatalog(path, writer, log);
   }
 
   /** Throws unless the file has the schema of this release. */

@@ -10,6 +10,7 @@ import { decodeCursor, encodeCursor, type Position } from './cursor.ts';
 import { matchOf } from './match.ts';
 import { FILTERED_COLUMNS, rowFilter } from './row-filter.ts';
 import { searchTable } from './search-index.ts';
+import { type TimeSpan, timeSpanOf } from './time-span.ts';
 import { Vocabulary } from './vocabulary.ts';
 
 /**
@@ -29,9 +30,7 @@ type Query = {
   filter: ImageFilter;
   match: string;
   themes: string[] | undefined;
-  /** Images with a seq between the two, neither included. */
-  above: number;
-  below: number;
+  span: TimeSpan;
   position: Position | undefined;
   limit: number;
   deadline: number;
@@ -76,19 +75,22 @@ export class Lister {
       filter.cursor === undefined
         ? undefined
         : decodeCursor(filter.cursor, filter, this.#cursorKey);
-    return { filter, match, themes, ...this.#span(filter), position, limit, deadline };
+    const span = timeSpanOf(filter, this.#statements);
+    return { filter, match, themes, span, position, limit, deadline };
   }
 
-  #byCreation({ filter, match, above, below, position, limit }: Query, ascending: boolean): Row[] {
+  #byCreation({ filter, match, span, position, limit }: Query, ascending: boolean): Row[] {
+    const { above, below } = span;
     const from = ascending ? Math.max(above, position?.seq ?? above) : above;
     const to = ascending ? below : Math.min(below, position?.seq ?? below);
-    const sql = `select ${IMAGE_COLUMNS} ${matches(filter)}
+    const sql = `select ${IMAGE_COLUMNS} ${matches(filter, span)}
       order by s.rowid ${ascending ? 'desc' : 'asc'} limit ?`;
-    return this.#statements.all(sql, match, ...rowids(from, to), limit);
+    return this.#statements.all(sql, match, ...rowids(from, to), ...times(span), limit);
   }
 
   #byColumn(query: Query, order: Order): Row[] {
-    const { filter, match, above, below, position, limit } = query;
+    const { filter, match, span, position, limit } = query;
+    const { above, below } = span;
     const count = this.#statements.get(
       `select count(*) as count from
          (select 1 from ${searchTable(filter.deleted ?? false)} as s where ${searched(filter)} limit ?)`,
@@ -99,26 +101,26 @@ export class Lister {
     if (count > GATHER_MAX_ROWS) return this.#walk(query, order);
     const { column } = order;
     return this.#page(
-      `select i.seq, i.${column} as sort_key ${matches(filter)}
+      `select i.seq, i.${column} as sort_key ${matches(filter, span)}
        ${position ? `and ${past(order)}` : ''} order by ${by(order)} limit ?`,
       order,
-      [match, ...rowids(above, below), ...start(position), limit],
+      [match, ...rowids(above, below), ...times(span), ...start(position), limit],
     );
   }
 
   #walk(query: Query, order: Order): Row[] {
-    const { filter, themes, above, below, position, limit, deadline } = query;
+    const { filter, themes, span, position, limit, deadline } = query;
     const { column, index } = order;
-    const sql = `select i.seq, i.${column} as sort_key, ${FILTERED_COLUMNS}
+    const sql = `select i.seq, i.${column} as sort_key, i.created_at, ${FILTERED_COLUMNS}
       from images i indexed by ${index} join blobs b on b.id = i.blob
       ${position ? `where ${past(order)}` : ''} order by ${by(order)}`;
     const wanted = rowFilter(filter, themes);
     const found: Row[] = [];
     for (const row of this.#statements.iterate(sql, ...start(position))) {
       if (Date.now() > deadline) throw tooSlow();
-      const seq = row.seq as number;
-      if (seq <= above || seq >= below || !wanted(row)) continue;
-      found.push({ seq, sort_key: row.sort_key! });
+      const created = row.created_at as number;
+      if (created <= span.after || created >= span.before || !wanted(row)) continue;
+      found.push({ seq: row.seq!, sort_key: row.sort_key! });
       if (found.length === limit) break;
     }
     return this.#page(
@@ -135,23 +137,6 @@ export class Lister {
       from chosen join images i on i.seq = chosen.seq join blobs b on b.id = i.blob
       order by chosen.sort_key ${direction}, i.seq ${direction}`;
     return this.#statements.all(sql, ...values);
-  }
-
-  /** seq rises with created_at, so a span of time is a span of seq. */
-  #span(filter: ImageFilter): { above: number; below: number } {
-    const span = { above: 0, below: SEARCH_ORIGIN };
-    if (filter.created_after !== undefined) {
-      const sql = `select seq from images where created_at <= ?
-        order by created_at desc, seq desc limit 1`;
-      const last = this.#statements.get(sql, milliseconds(filter.created_after).last);
-      span.above = (last?.seq as number) ?? span.above;
-    }
-    if (filter.created_before !== undefined) {
-      const sql = 'select seq from images where created_at >= ? order by created_at, seq limit 1';
-      const first = this.#statements.get(sql, milliseconds(filter.created_before).next);
-      span.below = (first?.seq as number) ?? span.below;
-    }
-    return span;
   }
 
   #currentVocabulary(): Vocabulary {
@@ -174,10 +159,14 @@ function searched(filter: ImageFilter): string {
     and s.rowid > cast(? as integer) and s.rowid < cast(? as integer)`;
 }
 
-function matches(filter: ImageFilter): string {
+function matches(filter: ImageFilter, { exact }: TimeSpan): string {
   return `from ${searchTable(filter.deleted ?? false)} as s
     join images i on i.seq = ${SEARCH_ORIGIN} - s.rowid join blobs b on b.id = i.blob
-    where ${searched(filter)}`;
+    where ${searched(filter)}${exact ? '' : ' and i.created_at > ? and i.created_at < ?'}`;
+}
+
+function times({ exact, after, before }: TimeSpan): number[] {
+  return exact ? [] : [after, before];
 }
 
 function rowids(above: number, below: number): [number, number] {
@@ -194,12 +183,6 @@ function start(position: Position | undefined): (string | number)[] {
 
 function past({ column, direction }: Order): string {
   return `(i.${column}, i.seq) ${direction === 'asc' ? '>' : '<'} (?, ?)`;
-}
-
-/** The last whole millisecond up to a time, and the first from it on; `Date` drops what is finer. */
-function milliseconds(time: string): { last: number; next: number } {
-  const last = Date.parse(time);
-  return { last, next: /\.\d{3}\d*[1-9]/.test(time) ? last + 1 : last };
 }
 
 export function tooSlow(): ServiceError {

@@ -4,7 +4,7 @@ import type { SearchIndex } from './search-index.ts';
 
 /** Images looked at in one step, and indexed in it: some 20 ms, for which writes wait. */
 const STEP_IMAGES = 2_000;
-const STEP_INDEXED_IMAGES = 200;
+const STEP_INDEXED_IMAGES = 100;
 
 /**
  * A character that earlier releases searched differently: one beyond ASCII, or one that joins words.

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { ServiceError } from '../../../../contract/errors.ts';
 import { storageUnavailable } from '../../../disk-fault.ts';
-import { type Answered, type Asked, CLOSE, type WorkerSettings } from './messages.ts';
+import { type Answered, type Asked, CLOSE, type Notice, type WorkerSettings } from './messages.ts';
 
 /** Calls that wait for one thread; more are refused at once, since they would only time out. */
 const WAITING_MAX_CALLS = 2_000;
@@ -19,17 +19,23 @@ export class CatalogThread {
   #lastId = 0;
   #ended: unknown;
 
-  private constructor(worker: Worker) {
+  private constructor(worker: Worker, notify: (notice: Notice) => void) {
     this.#worker = worker;
-    worker.on('message', (answered: Answered) => this.#settle(answered));
+    worker.on('message', (message: Answered | Notice) => {
+      if ('id' in message) this.#settle(message);
+      else notify(message);
+    });
     worker.on('error', (error) => this.#end(error));
     worker.on('exit', () => this.#end(new Error('The catalog thread ended.')));
   }
 
-  static async start(settings: WorkerSettings): Promise<CatalogThread> {
+  static async start(
+    settings: WorkerSettings,
+    notify: (notice: Notice) => void = () => {},
+  ): Promise<CatalogThread> {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: settings });
     await once(worker, 'message');
-    return new CatalogThread(worker);
+    return new CatalogThread(worker, notify);
   }
 
   get waiting(): number {

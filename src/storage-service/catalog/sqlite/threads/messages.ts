@@ -43,6 +43,9 @@ export type ReadCalls = {
 export const CLOSE = 'close';
 
 export type Asked = { id: number; call: string; values: unknown[] };
+/** What the operator is to know; nobody asked for it. */
+export type Notice = { clockBehindMs: number };
+
 export type Answered =
   | { id: number; value: unknown }
   | { id: number; error: ErrorData; cause?: string };

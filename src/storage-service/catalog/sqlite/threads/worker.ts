@@ -8,6 +8,7 @@ import {
   type Answered,
   type Asked,
   CLOSE,
+  type Notice,
   type ReadCalls,
   type WorkerSettings,
 } from './messages.ts';
@@ -63,7 +64,9 @@ function check(): string[] {
 }
 
 function serveWrites(db: DatabaseSync): void {
-  const writes = new WriteConnection(db);
+  const writes = new WriteConnection(db, (clockBehindMs) => {
+    port.postMessage({ clockBehindMs } satisfies Notice);
+  });
   let closing = false;
   port.on('message', (asked: Asked | typeof CLOSE) => {
     if (asked === CLOSE) closing = true;

@@ -23,11 +23,11 @@ export class WriteConnection {
   readonly #tidy: Tidy;
 
   /** Makes or migrates the schema. */
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, clockWentBack?: (byMs: number) => void) {
     migrate(db);
     const statements = new Statements(db);
     const index = new SearchIndex(statements);
-    const writer = new Writer(db, index);
+    const writer = new Writer(db, index, clockWentBack);
     const tidy = new Tidy(statements);
     this.#db = db;
     this.#statements = statements;

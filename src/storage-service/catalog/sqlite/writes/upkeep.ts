@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { ServiceError } from '../../../../contract/errors.ts';
+import { ANSWER_KEPT_MS } from '../../../../contract/limits.ts';
 import type { Blob, Lease } from '../../catalog.ts';
 import { LEASE_ENDED } from '../hold.ts';
 import type { Row } from '../rows.ts';
@@ -81,23 +82,26 @@ export class Upkeep {
   }
 
   /**
-   * Both are in order of time, so the oldest tell whether there is anything to forget. The newest
+   * Both are in order of time, so the oldest tell whether there is anything to forget; those of a clock
+   * that was ahead are passed over, as they would keep all that came later. The newest
    * event stays: SQLite would give its place to the next one, which would then count as published.
    */
   forget(now: number, limit: number): number {
     const answers = this.#statements.all(
       `delete from operations where expires_at < ? and seq in
-         (select seq from operations order by seq limit ?) returning 1`,
+         (select seq from operations where expires_at <= ? order by seq limit ?) returning 1`,
       now,
+      now + ANSWER_KEPT_MS,
       limit,
     );
     const events = this.#statements.all(
       `delete from events where created_at < ?
          and (created_at < ? or seq <= (select value from settings where name = 'published_events'))
          and seq < (select max(seq) from events)
-         and seq in (select seq from events order by seq limit ?) returning 1`,
+         and seq in (select seq from events where created_at <= ? order by seq limit ?) returning 1`,
       now - EVENT_KEPT_MS,
       now - UNPUBLISHED_KEPT_MS,
+      now,
       limit,
     );
     return answers.length + events.length;

@@ -24,6 +24,7 @@ import {
 import { BLOB_COLUMNS, IMAGE_COLUMNS, imageRow, type Row, toBlob, toImage } from '../rows.ts';
 import type { Indexing, SearchIndex } from '../search/search-index.ts';
 import { Statements } from '../statements.ts';
+import { RowClock } from './row-clock.ts';
 import { putTheme, requireRoomForTheme } from './themes.ts';
 
 /** Replaced and purged bytes stay a day, so that readers with older metadata find them. */
@@ -53,20 +54,19 @@ export class Writer {
   readonly #themes = new Set<string>();
   /** The full-text row of the command that runs. */
   #indexing: Indexing | null = null;
-  #lastMs: number;
+  readonly #clock: RowClock;
 
-  constructor(db: DatabaseSync, index: SearchIndex) {
+  constructor(db: DatabaseSync, index: SearchIndex, clockWentBack = (_byMs: number) => {}) {
     this.#db = db;
     this.#statements = new Statements(db);
     this.#index = index;
-    this.#lastMs = Number(
-      this.#statements.get('select max(created_at) as ms from images')?.ms ?? 0,
-    );
+    this.#clock = new RowClock(this.#statements, clockWentBack);
   }
 
   /** Forgets what a transaction that was undone had put there. */
   undone(): void {
     this.#themes.clear();
+    this.#clock.undone();
   }
 
   /** The outcome, good or refused, is kept for the operation. Throws what must not be kept. */
@@ -101,7 +101,7 @@ export class Writer {
   }
 
   #carryOut(command: Command, operationId: string, lease: Row | undefined): Written {
-    const now = new Date(this.#now());
+    const now = new Date(this.#clock.now());
     if (command.operation === 'put_theme') {
       const { name, fields } = command;
       const answer = putTheme(this.#db, name, fields);
@@ -117,6 +117,7 @@ export class Writer {
       const blob = (lease ?? row)?.blob as number;
       const seq = row ? (row.seq as number) : this.#insertRow(change.image, blob);
       if (row) this.#updateRow(seq, change.image, blob);
+      else this.#clock.created(seq, now.getTime());
       this.#indexing = this.#index.prepare(seq, change.image, current);
       if (row && row.blob !== blob) this.retain(row.blob as number, now.getTime());
       if ('content' in command)
@@ -237,12 +238,6 @@ export class Writer {
   retain(blob: number, now: number): void {
     const sql = `insert into leases values (?, ?, '', 0, 1, ?)`;
     this.#statements.run(sql, randomUUID(), blob, now + RETAINED_MS);
-  }
-
-  /** Never runs backwards, so that the order of creation and of created_at agree. */
-  #now(): number {
-    this.#lastMs = Math.max(Date.now(), this.#lastMs);
-    return this.#lastMs;
   }
 }
 
