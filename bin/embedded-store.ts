@@ -3,6 +3,7 @@ import { FileBlobStore } from '../src/storage-service/blobs/file-blob-store.ts';
 import type { Catalog } from '../src/storage-service/catalog/catalog.ts';
 import { SqliteCatalog } from '../src/storage-service/catalog/sqlite/sqlite-catalog.ts';
 import type { StorageServiceConfig } from '../src/storage-service/config.ts';
+import { Damages } from '../src/storage-service/damages.ts';
 import { openDataFolder } from '../src/storage-service/data-folder.ts';
 import { Intake } from '../src/storage-service/intake.ts';
 import { KeyedLock } from '../src/storage-service/keyed-lock.ts';
@@ -32,19 +33,28 @@ export async function openEmbeddedStore(
   const inspector = new DecoderPool();
   closing.defer(() => inspector.close());
 
-  const blobs = new FileBlobStore(folder.blobs);
+  const damages = new Damages(catalog, log);
+  const blobs = new FileBlobStore(folder.blobs, damages);
   const locks = new KeyedLock();
   const known = (sha256: string) => catalog.findBlob(sha256);
   const taken = (size: number, before: boolean) => metrics.upload(size, before);
   const intake = new Intake(folder.incoming, inspector, known, taken);
-  measureState(metrics, { dataDir: config.dataDir, inspector });
+  measureState(metrics, { dataDir: config.dataDir, inspector, damages });
   const { retentionDays, sweepSeconds } = config;
   const intervalMs = sweepSeconds * 1000;
   const sweeper = new Sweeper({ catalog, blobs, intake, locks, log, retentionDays, intervalMs });
   sweeper.start();
   closing.defer(() => sweeper.stop());
 
-  const store = new Store({ version, catalog, blobs, intake, sweeper, locks });
+  const store = new Store({
+    version,
+    catalog,
+    blobs,
+    observer: damages,
+    intake,
+    sweeper,
+    locks,
+  });
   const opened = closing.move();
   return { store, catalog, sweeper, close: () => opened.disposeAsync() };
 }

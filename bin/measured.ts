@@ -5,15 +5,22 @@ import type { DecoderPool } from '../src/media/decoder-pool.ts';
 import type { Count } from '../src/remote-storage/count.ts';
 import type { Requester } from '../src/remote-storage/requester.ts';
 import type { Catalog } from '../src/storage-service/catalog/catalog.ts';
+import type { Damages } from '../src/storage-service/damages.ts';
 import { countInLog } from '../src/telemetry/count.ts';
 import type { Log } from '../src/telemetry/log.ts';
 import { standardOutput } from '../src/telemetry/log-output.ts';
 import type { Metrics } from '../src/telemetry/metrics.ts';
 
+type MeasuredState = {
+  dataDir: string;
+  inspector: Pick<DecoderPool, 'load'>;
+  damages: Pick<Damages, 'counts'>;
+};
+
 /** What an operator watches of the state: its disk, its decoder, and events that are not yet told. */
 export function measureState(
   metrics: Metrics,
-  { dataDir, inspector }: { dataDir: string; inspector: Pick<DecoderPool, 'load'> },
+  { dataDir, inspector, damages }: MeasuredState,
 ): void {
   metrics.gauges(
     'dnd_disk_bytes',
@@ -29,6 +36,11 @@ export function measureState(
     () => ({ running: inspector.load.jobs, waiting: inspector.load.waiting }),
   );
   metrics.gauge('dnd_decoder_pixels', 'Pixels being decoded', () => inspector.load.pixels);
+  metrics.gauges(
+    'dnd_damaged_blobs',
+    { help: 'Blobs found damaged since the start and not repaired yet', label: 'damage' },
+    () => damages.counts,
+  );
 }
 
 /** Lines that the log of this process could not take. */

@@ -31,6 +31,7 @@ export const ERROR_CODES = [
   'deadline_exceeded',
   'outcome_unknown',
   'content_missing',
+  'content_damaged',
   'storage_full',
   'internal',
 ] as const;

@@ -171,7 +171,9 @@ export interface Storage {
 
   /**
    * The bytes of a content that an image has, or had within the last day.
-   * Throws not_found; range_not_satisfiable when the range begins past the end.
+   * Throws not_found; range_not_satisfiable when the range begins past the end; content_damaged when
+   * they are missing or have another size, and, of a whole content before its last chunk, when they do
+   * not have their hash.
    */
   getContent(sha256: string, range: ByteRange | null, call: Call): Promise<Content>;
 

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { FastifyError } from 'fastify';
+import type { FastifyError, FastifyReply } from 'fastify';
 import {
   type ErrorCode,
   type FieldError,
@@ -20,6 +20,15 @@ export type Problem = {
   request_id: string;
   errors?: readonly FieldError[];
 };
+
+const ABOUT_CONTENT = [
+  'etag',
+  'last-modified',
+  'accept-ranges',
+  'content-disposition',
+  'content-range',
+  'content-length',
+];
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
@@ -51,6 +60,13 @@ export function asServiceError(thrown: unknown): ServiceError {
     return new ServiceError('invalid_request', message, { cause: thrown });
   }
   return toServiceError(thrown);
+}
+
+/** Takes back what was said of bytes that could not be read after all. */
+export function dropContentHeaders(reply: FastifyReply): void {
+  // A range that is refused has Content-Range alone, which stays.
+  if (!reply.hasHeader('content-length')) return;
+  for (const name of ABOUT_CONTENT) reply.removeHeader(name);
 }
 
 export function problemOf(error: ServiceError, requestId: string): Problem {

@@ -32,6 +32,7 @@ const STATUSES = {
   deadline_exceeded: { status: 503, title: 'The request took too long', retryAfter: 2 },
   outcome_unknown: { status: 503, title: 'The outcome is not known', retryAfter: 2 },
   content_missing: { status: 503, title: 'The bytes are not there', retryAfter: 1 },
+  content_damaged: { status: 503, title: 'The stored bytes are damaged', retryAfter: 60 },
   storage_full: { status: 507, title: 'The storage is full' },
 } as const satisfies Record<ErrorCode, Status>;
 

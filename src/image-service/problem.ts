@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { type ErrorCode, ServiceError } from '../contract/errors.ts';
 import { withholdContinue } from '../http/continue-when-read.ts';
 import { drain } from '../http/drain.ts';
-import { asServiceError, PROBLEM_TYPE, problemOf } from '../http/problem.ts';
+import { asServiceError, dropContentHeaders, PROBLEM_TYPE, problemOf } from '../http/problem.ts';
 import { statusOf } from '../http/status.ts';
 
 type Send = (thrown: unknown, request: FastifyRequest, reply: FastifyReply) => void;
@@ -27,6 +27,7 @@ function sendProblem(error: ServiceError, request: FastifyRequest, reply: Fastif
   if (retryAfter !== undefined && !reply.hasHeader('retry-after')) {
     reply.header('retry-after', String(retryAfter));
   }
+  dropContentHeaders(reply);
   // Fastify closes at once after a body it could not parse; see `drain`.
   if (reply.hasHeader('connection')) reply.removeHeader('connection');
   if (withholdContinue(request.raw)) reply.header('connection', 'close');

@@ -6,6 +6,7 @@ import { isSha256 } from '../contract/image.ts';
 import { CONTENT_MAX_BYTES } from '../contract/limits.ts';
 import type { ByteRange, Call, Content, WriteCall } from '../contract/storage.ts';
 import { traceparent } from '../telemetry/trace.ts';
+import { CheckedBody } from './checked-body.ts';
 
 /** Answers that are no content: an acknowledgement or an error. */
 const ANSWER_MAX_BYTES = 64 * 1024;
@@ -81,12 +82,18 @@ export class ContentClient {
     if (response.statusCode !== 200 && response.statusCode !== 206) {
       throw refusal(await jsonOf(response));
     }
-    const whole = /\/(\d+)$/.exec(response.headers['content-range'] ?? '')?.[1];
+    const expected = expectedOf(response, range);
+    if (!expected) {
+      response.destroy();
+      throw away(
+        new Error(`Asked for ${headers.range ?? 'all'}, the storage service sent another part.`),
+      );
+    }
     return {
       sha256,
       media_type: response.headers['content-type'] ?? 'application/octet-stream',
-      size_bytes: Number(whole ?? response.headers['content-length']),
-      bytes: response,
+      size_bytes: expected.whole,
+      bytes: new CheckedBody(response, { sha256: range ? null : sha256, size: expected.size }),
     };
   }
 
@@ -164,6 +171,16 @@ async function* limited(chunks: AsyncIterable<Uint8Array>): AsyncIterable<Uint8A
     }
     yield chunk;
   }
+}
+
+/** Bytes of the body and of the whole content; undefined when it is not the part that was asked for. */
+function expectedOf({ statusCode, headers }: http.IncomingMessage, range: ByteRange | null) {
+  const size = Number(headers['content-length'] ?? Number.NaN);
+  if (!range) return statusCode === 200 ? { size, whole: size } : undefined;
+  const [, first, last, whole] =
+    /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers['content-range'] ?? '') ?? [];
+  const same = statusCode === 206 && Number(first) === range.first && Number(last) <= range.last;
+  return same ? { size: Number(last) - Number(first) + 1, whole: Number(whole) } : undefined;
 }
 
 async function jsonOf(response: http.IncomingMessage): Promise<unknown> {

@@ -14,7 +14,13 @@ import type { Storage } from '../contract/storage.ts';
 import { closeInTime } from '../http/close-in-time.ts';
 import { continueWhenRead } from '../http/continue-when-read.ts';
 import { drain } from '../http/drain.ts';
-import { answerSocketError, asServiceError, PROBLEM_TYPE, problemOf } from '../http/problem.ts';
+import {
+  answerSocketError,
+  asServiceError,
+  dropContentHeaders,
+  PROBLEM_TYPE,
+  problemOf,
+} from '../http/problem.ts';
 import { lengthOf, parseRanges } from '../http/ranges.ts';
 import { statusOf } from '../http/status.ts';
 import { traceRequests } from '../http/traced-requests.ts';
@@ -174,7 +180,7 @@ function contents(scope: FastifyInstance, storage: Storage): void {
       throw new ServiceError('range_not_satisfiable', message);
     }
     if (request.method === 'GET' && (ranges === 'whole' || ranges.length > 1)) {
-      return reply.send(Readable.from(whole.bytes, { objectMode: false }));
+      return reply.send(toStream(whole.bytes));
     }
     await release(whole);
     if (ranges === 'whole') return reply.send();
@@ -184,8 +190,12 @@ function contents(scope: FastifyInstance, storage: Storage): void {
       .code(206)
       .header('content-range', `bytes ${part.first}-${part.last}/${size}`)
       .header('content-length', String(lengthOf(part)))
-      .send(Readable.from(bytes, { objectMode: false }));
+      .send(toStream(bytes));
   }
+}
+
+function toStream(bytes: AsyncIterable<Uint8Array>): Readable {
+  return bytes instanceof Readable ? bytes : Readable.from(bytes, { objectMode: false });
 }
 
 function callOf(request: FastifyRequest, maxMs: number, signal?: AbortSignal) {
@@ -230,6 +240,7 @@ function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyRep
     request.log.warn({ err: error }, error.message);
   }
   if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
+  dropContentHeaders(reply);
   drain(request.raw);
   reply
     .code(status)

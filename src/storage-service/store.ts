@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { Type } from 'typebox';
 import { check } from '../contract/check.ts';
 import { ServiceError } from '../contract/errors.ts';
@@ -31,8 +30,10 @@ import {
 } from '../contract/storage.ts';
 import { type Theme, ThemeFields } from '../contract/theme.ts';
 import type { BlobStore } from './blobs/blob-store.ts';
+import { contentDamaged, type DamageObserver } from './blobs/damage.ts';
 import type { Catalog, Claim, Command } from './catalog/catalog.ts';
 import { described, imageNotFound, live } from './catalog/change.ts';
+import { fingerprint } from './fingerprint.ts';
 import type { Intake, Staged } from './intake.ts';
 import type { KeyedLock } from './keyed-lock.ts';
 import type { Sweeper } from './sweeper.ts';
@@ -46,6 +47,7 @@ type Parts = {
   blobs: BlobStore;
   intake: Pick<Intake, 'take'>;
   sweeper: Sweeper;
+  observer: DamageObserver;
   /** By SHA-256: holds off the sweeper between a blob's check or write and its row. */
   locks: KeyedLock;
 };
@@ -155,18 +157,14 @@ export class Store implements Storage, StorageEvents {
 
   async getContent(sha256: string, range: ByteRange | null, _call: Call): Promise<Content> {
     const blob = isSha256(sha256) ? await this.#parts.catalog.findBlob(sha256) : undefined;
-    if (!blob) throw new ServiceError('not_found', 'There is no content with this hash.');
+    if (!blob) throw contentNotFound();
     const { media_type, size_bytes } = blob;
     if (range && range.first >= size_bytes) {
       const message = `The range begins past the end; the content has ${size_bytes} bytes.`;
       throw new ServiceError('range_not_satisfiable', message);
     }
-    const bytes = await this.#parts.blobs.read(sha256, range);
-    if (!bytes) {
-      const message = 'The bytes of this image cannot be read at the moment.';
-      const cause = new Error(`The blob ${sha256} has a row and no bytes; run verify.`);
-      throw new ServiceError('storage_unavailable', message, { cause });
-    }
+    const bytes = await this.#parts.blobs.read({ sha256, size_bytes }, range);
+    if (!bytes) throw await this.#missing(sha256);
     return { sha256, media_type, size_bytes, bytes };
   }
 
@@ -201,16 +199,23 @@ export class Store implements Storage, StorageEvents {
     return () => this.#listeners.delete(listener);
   }
 
+  /** The row may have gone between the look at it and the look at its file. */
+  async #missing(sha256: string): Promise<ServiceError> {
+    if (!(await this.#parts.catalog.findBlob(sha256))) return contentNotFound();
+    this.#parts.observer.damaged(sha256, 'missing');
+    return contentDamaged(sha256, 'missing');
+  }
+
   /**
    * Makes the blob durable unless it is known to be, and leases it to the operation. True when the
-   * operation had it already.
+   * operation had it already. Bytes that are there are compared: sending a file again repairs it.
    */
   async #keepBlob(staged: Staged, call: WriteCall): Promise<boolean> {
     const { catalog, blobs, locks } = this.#parts;
     const { sha256, size_bytes, path, facts, source_sha256, source_size_bytes } = staged;
     return locks.hold(sha256, async () => {
       const known = await catalog.findBlob(sha256);
-      if (!known || (await blobs.size(sha256)) !== known.size_bytes) {
+      if (!known || !(await blobs.holds(sha256, path))) {
         await blobs.put(sha256, path, size_bytes);
       }
       const operation_id = call.operationId;
@@ -262,6 +267,10 @@ export class Store implements Storage, StorageEvents {
   }
 }
 
+function contentNotFound(): ServiceError {
+  return new ServiceError('not_found', 'There is no content with this hash.');
+}
+
 const ThemeName = Type.Object({ name: Slug });
 
 function trimmedSynonyms(input: ThemeFields): ThemeFields {
@@ -278,21 +287,6 @@ function requireImageId(imageId: string): void {
 function mayHaveHappened(error: unknown): boolean {
   const { code } = error as Partial<ServiceError>;
   return code === 'outcome_unknown' || code === 'storage_unavailable';
-}
-
-/** The file name is no part of it: the same bytes and fields are the same request. */
-function fingerprint(command: Command): string {
-  const payload = 'content' in command ? { ...command, content: command.content.sha256 } : command;
-  return hash('sha256', JSON.stringify(sortedKeys(payload)), 'hex');
-}
-
-function sortedKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortedKeys);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
-  return entries
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, inner]) => [key, sortedKeys(inner)]);
 }
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobStore } from './blobs/blob-store.ts';
@@ -53,7 +52,7 @@ async function findDamage(parts: VerifyParts, findings: Finding[]): Promise<void
     if (!(await catalog.findBlob(sha256))) {
       const young = Date.now() - modified_at.getTime() < YOUNG_MS;
       if (alone || !young) findings.push(await orphan(parts, sha256));
-    } else if ((await hashOf(blobs, sha256)) !== sha256 && (await catalog.findBlob(sha256))) {
+    } else if ((await blobs.hash(sha256)) !== sha256 && (await catalog.findBlob(sha256))) {
       const repaired = repair && alone && (await blobs.setAside(sha256));
       const remedy = alone ? '' : ' To set them aside, stop the service first.';
       const done = repaired ? ' They are set aside.' : remedy;
@@ -112,12 +111,4 @@ async function findLeftOver(parts: VerifyParts, findings: Finding[]): Promise<vo
     const message = `The unfinished upload ${name} was left behind; the next start removes it.`;
     findings.push({ what: 'left_over', message, repaired: repair });
   }
-}
-
-async function hashOf(blobs: BlobStore, sha256: string): Promise<string | undefined> {
-  const bytes = await blobs.read(sha256, null);
-  if (!bytes) return undefined;
-  const hash = createHash('sha256');
-  for await (const chunk of bytes) hash.update(chunk);
-  return hash.digest('hex');
 }

@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import { MemoryBroker } from '../../src/hub/memory-hub.ts';
 import { HOSTILE } from '../fixtures/hostile.ts';
 import { png } from '../services/api.ts';
+import { blobPath, DAMAGES } from '../services/damage.ts';
 import { joinStorage } from '../services/joined-storage.ts';
 
 const broker = new MemoryBroker();
@@ -140,3 +141,28 @@ test('answers carry the id of their request', async () => {
   const answer = await ask(`content/${'ab'.repeat(32)}`, { headers });
   assert.equal(answer.headers.get('x-request-id'), 'abc-1');
 });
+
+for (const [damage, cause] of Object.entries(DAMAGES)) {
+  test(`bytes that are ${damage} leave by no door, and come back when they are sent again`, async () => {
+    const bytes = await image();
+    const hash = sha256(bytes);
+    assert.equal((await put(randomUUID(), bytes)).status, 201);
+    await cause(blobPath(joined.dataDir, hash));
+    const whole = await ask(`content/${hash}`);
+    assert.equal(whole.headers.get('etag'), null);
+    await refused(whole, 503, 'content_damaged');
+    const part = await ask(`content/${hash}`, { headers: { range: 'bytes=0-1' } });
+    await refused(part, 503, 'content_damaged');
+    assert.equal((await ask(`content/${hash}`, { method: 'HEAD' })).status, 503);
+    const read = joined.storage.getContent(hash, null, {
+      requestId: 'test',
+      deadline: Date.now() + 10_000,
+      signal: AbortSignal.timeout(10_000),
+    });
+    await assert.rejects(read, { code: 'content_damaged' });
+
+    assert.equal((await put(randomUUID(), bytes)).status, 201);
+    const healed = await ask(`content/${hash}`);
+    assert.deepEqual(new Uint8Array(await healed.arrayBuffer()), bytes);
+  });
+}

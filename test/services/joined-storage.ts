@@ -22,6 +22,7 @@ type Joined = AsyncDisposable & {
   storage: RemoteStorage & StorageEvents;
   /** Of the content endpoint. */
   url: string;
+  dataDir: string;
   /** What was counted, `what eventType`. */
   counted: string[];
 };
@@ -73,6 +74,7 @@ export async function joinStorage(hubOf: (appId: string) => Hub, token: string |
   return {
     storage: Object.assign(remote, { subscribe, heard: true }),
     url,
+    dataDir: folder,
     counted,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   } satisfies Joined;

@@ -37,7 +37,10 @@ export function blobStoreSuite(
       const { store, put } = await setup(t);
       const bytes = randomBytes(700_000);
       const sha256 = await put(bytes);
-      assert.deepEqual(await collect(await store.read(sha256, null)), bytes);
+      assert.deepEqual(
+        await collect(await store.read({ sha256, size_bytes: bytes.length }, null)),
+        bytes,
+      );
       assert.equal(await store.size(sha256), bytes.length);
     });
 
@@ -47,11 +50,14 @@ export function blobStoreSuite(
       const sha256 = await put(bytes);
       const range = { first: 299_990, last: 300_010 };
       assert.deepEqual(
-        await collect(await store.read(sha256, range)),
+        await collect(await store.read({ sha256, size_bytes: 600_000 }, range)),
         bytes.subarray(299_990, 300_011),
       );
       const one = { first: 599_999, last: 599_999 };
-      assert.deepEqual(await collect(await store.read(sha256, one)), bytes.subarray(-1));
+      assert.deepEqual(
+        await collect(await store.read({ sha256, size_bytes: 600_000 }, one)),
+        bytes.subarray(-1),
+      );
     });
 
     test('leaves the file that was put where it is', async (t) => {
@@ -72,18 +78,65 @@ export function blobStoreSuite(
       assert.equal(await store.size(sha256), size);
     });
 
+    test('tells whether it holds the bytes of a file, and the hash of what it holds', async (t) => {
+      const { store, stage } = await setup(t);
+      const bytes = randomBytes(600_000);
+      const { sha256, path, size } = await stage(bytes);
+      assert.equal(await store.holds(sha256, path), false, 'absent');
+      assert.equal(await store.hash(sha256), undefined);
+      await store.put(sha256, path, size);
+      assert.equal(await store.holds(sha256, path), true);
+      assert.equal(await store.hash(sha256), sha256);
+      const damaged = await stage(flipped(bytes, size - 1));
+      await store.put(sha256, damaged.path, size);
+      assert.equal(await store.holds(sha256, path), false, 'the last byte');
+      const cut = await stage(bytes.subarray(1));
+      await store.put(sha256, cut.path, cut.size);
+      assert.equal(await store.holds(sha256, path), false, 'the size');
+      assert.equal(await store.hash(sha256), cut.sha256);
+    });
+
+    test('gives out no whole content that is damaged, nor any part of one of another size', async (t) => {
+      const { store, stage } = await setup(t);
+      const bytes = randomBytes(600_000);
+      const { sha256, path, size } = await stage(bytes);
+      const blob = { sha256, size_bytes: size };
+      const damaged = await stage(flipped(bytes, 9));
+      await store.put(sha256, damaged.path, size);
+      let given = 0;
+      const reading = (async () => {
+        for await (const chunk of (await store.read(blob, null))!) given += chunk.length;
+      })();
+      await assert.rejects(reading, { code: 'content_damaged' });
+      assert.ok(given < size, 'all of it was given out');
+      // Known from then on, also for a range, and before anything is given out.
+      await assert.rejects(store.read(blob, null), { code: 'content_damaged' });
+      await assert.rejects(store.read(blob, { first: 0, last: 3 }), { code: 'content_damaged' });
+
+      const cut = await stage(bytes.subarray(0, 400_000));
+      await store.put(sha256, cut.path, cut.size);
+      for (const range of [null, { first: 0, last: 3 }]) {
+        await assert.rejects(store.read(blob, range), { code: 'content_damaged' });
+      }
+      await store.put(sha256, path, size);
+      assert.deepEqual(await collect(await store.read(blob, null)), bytes, 'put again');
+    });
+
     test('takes the same blob from many at once', async (t) => {
       const { store, stage } = await setup(t);
       const bytes = randomBytes(50_000);
       const files = await Promise.all(Array.from({ length: 8 }, () => stage(bytes)));
       for (const { sha256, path, size } of files) await store.put(sha256, path, size);
-      assert.deepEqual(await collect(await store.read(files[0]!.sha256, null)), bytes);
+      assert.deepEqual(
+        await collect(await store.read({ sha256: files[0]!.sha256, size_bytes: 50_000 }, null)),
+        bytes,
+      );
     });
 
     test('knows nothing of a blob that was never put', async (t) => {
       const { store } = await setup(t);
       const absent = 'ab'.repeat(32);
-      assert.equal(await store.read(absent, null), undefined);
+      assert.equal(await store.read({ sha256: absent, size_bytes: 1 }, null), undefined);
       assert.equal(await store.size(absent), undefined);
       assert.equal(await store.delete(absent), false);
     });
@@ -93,7 +146,7 @@ export function blobStoreSuite(
       const sha256 = await put(randomBytes(10));
       assert.equal(await store.delete(sha256), true);
       assert.equal(await store.delete(sha256), false);
-      assert.equal(await store.read(sha256, null), undefined);
+      assert.equal(await store.read({ sha256, size_bytes: 10 }, null), undefined);
     });
 
     test('has no blob that was set aside, until it is put again', async (t) => {
@@ -102,7 +155,7 @@ export function blobStoreSuite(
       const sha256 = await put(bytes);
       assert.equal(await store.setAside(sha256), true);
       assert.equal(await store.setAside(sha256), false);
-      assert.equal(await store.read(sha256, null), undefined);
+      assert.equal(await store.read({ sha256, size_bytes: 30 }, null), undefined);
       assert.deepEqual(await Array.fromAsync(store.list()), []);
       assert.equal(await put(bytes), sha256);
       assert.equal(await store.size(sha256), 30);
@@ -133,7 +186,7 @@ export function blobStoreSuite(
       const { store, put } = await setup(t);
       const sha256 = await put(randomBytes(2_000_000));
       for (let round = 0; round < 200; round++) {
-        for await (const chunk of (await store.read(sha256, null))!) {
+        for await (const chunk of (await store.read({ sha256, size_bytes: 2_000_000 }, null))!) {
           assert.ok(chunk.length > 0);
           break;
         }
@@ -141,6 +194,12 @@ export function blobStoreSuite(
       assert.equal(await store.delete(sha256), true);
     });
   });
+}
+
+function flipped(bytes: Buffer, at: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy[at]! ^= 1;
+  return copy;
 }
 
 async function collect(bytes: AsyncIterable<Uint8Array> | undefined): Promise<Buffer> {

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { ServiceError } from '../../contract/errors.ts';
 import type { Storage } from '../../contract/storage.ts';
 import { askAlone } from '../request/call.ts';
 
@@ -84,10 +85,11 @@ export class ContentCache {
         let filled = 0;
         for await (const chunk of content.bytes) {
           call.signal.throwIfAborted();
+          if (filled + chunk.length > size) throw otherSize(sha256, size);
           buffer.set(chunk, filled);
           filled += chunk.length;
         }
-        if (filled !== size) throw new Error(`Content ${sha256} has ${filled} bytes, not ${size}.`);
+        if (filled !== size) throw otherSize(sha256, size);
         return buffer;
       });
       const held = new Held(bytes);
@@ -110,4 +112,12 @@ export class ContentCache {
       },
     };
   }
+}
+
+/** The metadata of an image and its bytes disagree. */
+export function otherSize(sha256: string, size: number): ServiceError {
+  const message =
+    'The stored bytes of this image are damaged. Sending the same file again repairs them.';
+  const cause = new Error(`The bytes of ${sha256} are not the ${size} that its image has.`);
+  return new ServiceError('content_damaged', message, { cause });
 }

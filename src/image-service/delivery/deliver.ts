@@ -4,7 +4,7 @@ import { ServiceError } from '../../contract/errors.ts';
 import type { ByteRange, Storage } from '../../contract/storage.ts';
 import { contentRange, lengthOf, parseRanges, partHeads } from '../../http/ranges.ts';
 import { whenClosed } from '../../http/when-closed.ts';
-import type { ContentCache, Lease } from '../caches/content-cache.ts';
+import { type ContentCache, type Lease, otherSize } from '../caches/content-cache.ts';
 import type { HeaderSet, RawHeaders, Representation } from '../caches/representation.ts';
 import { ask } from '../request/call.ts';
 import { evaluate, rangeApplies } from './conditions.ts';
@@ -56,7 +56,11 @@ function send(
   if (lease) whenClosed(reply.raw, lease.release);
   const open = async (range: ByteRange | null): Promise<AsyncIterable<Uint8Array>> => {
     if (lease) return [slice(lease, range)] as unknown as AsyncIterable<Uint8Array>;
-    return (await ask(reply, (call) => storage.getContent(sha256, range, call))).bytes;
+    const content = await ask(reply, (call) => storage.getContent(sha256, range, call));
+    // NaN: a proxy between the services did not tell; the bytes are compared with their hash.
+    if (content.size_bytes === size || Number.isNaN(content.size_bytes)) return content.bytes;
+    toStream(content.bytes).destroy();
+    throw otherSize(sha256, size);
   };
 
   if (ranges === 'whole' || ranges.length === 1) {
@@ -76,8 +80,14 @@ function send(
   const { type, heads, end, length } = partHeads(ranges, size, mediaType);
   async function* parts() {
     for (const [index, range] of (ranges as ByteRange[]).entries()) {
-      yield heads[index]!;
-      yield* await open(range);
+      // Before anything is sent, so that a range that cannot be read is an error and no broken answer.
+      const bytes = await open(range);
+      try {
+        yield heads[index]!;
+        yield* bytes;
+      } finally {
+        if (bytes instanceof Readable) bytes.destroy();
+      }
     }
     yield end;
   }

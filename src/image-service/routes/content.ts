@@ -163,7 +163,7 @@ const GET = {
       'not_found',
       'precondition_failed',
       'range_not_satisfiable',
-      'content_missing',
+      'content_damaged',
     ),
   },
 };

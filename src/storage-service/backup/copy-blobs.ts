@@ -18,7 +18,7 @@ export type CopyPlan = {
   from: string;
   /** `staging` is on the same file system. */
   to: { blobs: string; staging: string };
-  /** Believe no size: read every file, also those that are there already, and compare its hash. */
+  /** Believe no size: also read the files that are there already, and compare their hashes. */
   check: boolean;
   /** Before each blob. */
   progress(): void;
@@ -70,7 +70,7 @@ async function copyBlob(
   const staged = join(to.staging, sha256);
   try {
     await copyFile(join(from, sha256.slice(0, 2), sha256), staged);
-    await requireWhole(staged, blob, check);
+    await requireWhole(staged, blob);
     await syncFile(staged);
     await fs.rename(staged, path);
     result.copied += 1;
@@ -96,10 +96,11 @@ async function copyFile(source: string, staged: string): Promise<void> {
   }
 }
 
-async function requireWhole(path: string, blob: SnapshotBlob, check: boolean): Promise<void> {
+/** What is copied now is believed by every later backup. */
+async function requireWhole(path: string, blob: SnapshotBlob): Promise<void> {
   const size = await sizeOf(path);
   if (size !== blob.size_bytes) throw new Unreadable(`are ${size} instead of ${blob.size_bytes}`);
-  if (check && (await hashOf(path)) !== blob.sha256) throw new Unreadable('are damaged');
+  if ((await hashOf(path)) !== blob.sha256) throw new Unreadable('are damaged');
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

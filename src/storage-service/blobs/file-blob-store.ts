@@ -1,13 +1,16 @@
-import { createReadStream } from 'node:fs';
+import { createHash } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ServiceError, toServiceError } from '../../contract/errors.ts';
 import type { ByteRange } from '../../contract/storage.ts';
 import { diskFault } from '../disk-fault.ts';
-import type { BlobStore, StoredBlob } from './blob-store.ts';
+import type { BlobId, BlobStore, StoredBlob } from './blob-store.ts';
+import { CheckedFiles } from './checked-files.ts';
+import { contentDamaged, type Damage, type DamageObserver } from './damage.ts';
+import { FileChunks } from './file-chunks.ts';
+import { sameBytes } from './same-bytes.ts';
 
-/** Large enough that a 5 MB image takes a handful of reads, small enough for many readers. */
-const READ_CHUNK_BYTES = 256 * 1024;
 const BLOB_NAME = /^[0-9a-f]{64}$/;
 const SHARD_NAME = /^[0-9a-f]{2}$/;
 const ASIDE = 'damaged';
@@ -24,38 +27,110 @@ const PROBE_BYTES = Buffer.alloc(64 * 1024);
  */
 export class FileBlobStore implements BlobStore {
   readonly #folder: string;
+  readonly #observer: DamageObserver;
+  readonly #checked = new CheckedFiles();
   /** Shards whose own name is known to be durable. */
   readonly #shards = new Map<string, Promise<string>>();
   #pinging: Promise<ServiceError | undefined> | undefined;
 
-  constructor(folder: string) {
+  constructor(folder: string, observer: DamageObserver = { damaged() {}, sound() {} }) {
     this.#folder = folder;
+    this.#observer = observer;
   }
 
   async put(sha256: string, path: string, _sizeBytes: number): Promise<void> {
+    let linking = false;
     try {
       await syncFile(path);
       const shard = await this.#shard(sha256);
+      linking = true;
       await linkOver(path, this.#path(sha256));
       await syncFile(shard);
     } catch (error) {
-      // A name that may not be durable must not be believed by the next who looks.
-      await fs.unlink(this.#path(sha256)).catch(() => {});
+      // A name that may not be durable must not be believed by the next who looks. Before that, the
+      // name may be of bytes that another image has.
+      if (linking) await fs.unlink(this.#path(sha256)).catch(() => {});
       throw diskFault(error);
+    }
+    this.#observer.sound(sha256);
+  }
+
+  async holds(sha256: string, path: string): Promise<boolean> {
+    try {
+      return (await ifPresent(sameBytes(this.#path(sha256), path))) ?? false;
+    } catch (error) {
+      // A sector that cannot be read: the bytes are written again elsewhere.
+      if (((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'EIO')
+        return false;
+      throw error;
     }
   }
 
   async read(
-    sha256: string,
+    { sha256, size_bytes }: BlobId,
     range: ByteRange | null,
   ): Promise<AsyncIterable<Uint8Array> | undefined> {
     const file = await ifPresent(fs.open(this.#path(sha256), 'r'));
     if (!file) return undefined;
-    return createReadStream('', {
-      fd: file,
-      highWaterMark: READ_CHUNK_BYTES,
-      ...(range && { start: range.first, end: range.last }),
+    let handedOver = false;
+    try {
+      const stat = await file.stat();
+      if (stat.size !== size_bytes) throw this.#damaged(sha256, 'size');
+      const soundness = this.#checked.soundness(sha256, stat);
+      if (soundness === false) throw this.#damaged(sha256, 'hash');
+      const cut = () => this.#damaged(sha256, 'size');
+      const toCheck = soundness === undefined && range === null;
+      const checks = toCheck ? { ...this.#hashing(sha256, stat), cut } : { cut };
+      handedOver = true;
+      return new FileChunks(file, range ?? { first: 0, last: size_bytes - 1 }, checks);
+    } catch (error) {
+      throw diskFault(error);
+    } finally {
+      if (!handedOver) await file.close();
+    }
+  }
+
+  async hash(sha256: string, pace?: (bytes: number) => Promise<void>): Promise<string | undefined> {
+    const file = await ifPresent(fs.open(this.#path(sha256), 'r'));
+    if (!file) return undefined;
+    const stat = await file.stat().catch(async (error) => {
+      await file.close();
+      throw diskFault(error);
     });
+    const hash = createHash('sha256');
+    const cut = () => contentDamaged(sha256, 'size');
+    const chunks = new FileChunks(file, { first: 0, last: stat.size - 1 }, { cut });
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      await pace?.(chunk.length);
+    }
+    const found = hash.digest('hex');
+    this.#record(sha256, stat, found === sha256);
+    return found;
+  }
+
+  /** Compares a whole reading with the hash. */
+  #hashing(sha256: string, stat: Stats) {
+    const hash = createHash('sha256');
+    return {
+      chunk: (bytes: Uint8Array) => void hash.update(bytes),
+      last: () => {
+        const sound = hash.digest('hex') === sha256;
+        this.#record(sha256, stat, sound);
+        if (!sound) throw contentDamaged(sha256, 'hash');
+      },
+    };
+  }
+
+  #record(sha256: string, stat: Stats, sound: boolean): void {
+    this.#checked.record(sha256, stat, sound);
+    if (sound) this.#observer.sound(sha256);
+    else this.#observer.damaged(sha256, 'hash');
+  }
+
+  #damaged(sha256: string, damage: Damage) {
+    this.#observer.damaged(sha256, damage);
+    return contentDamaged(sha256, damage);
   }
 
   async size(sha256: string): Promise<number | undefined> {
@@ -64,14 +139,18 @@ export class FileBlobStore implements BlobStore {
 
   async delete(sha256: string): Promise<boolean> {
     const gone = await ifPresent(fs.unlink(this.#path(sha256)).then(() => true));
+    this.#observer.sound(sha256);
     return gone ?? false;
   }
 
   async setAside(sha256: string): Promise<boolean> {
     const aside = join(this.#folder, ASIDE);
-    await fs.mkdir(aside, { recursive: true });
-    const moved = fs.rename(this.#path(sha256), join(aside, sha256)).then(() => true);
-    return (await ifPresent(moved)) ?? false;
+    const move = async () => {
+      await fs.mkdir(aside).catch(unlessCode('EEXIST'));
+      await fs.rename(this.#path(sha256), join(aside, sha256));
+      return true;
+    };
+    return (await ifPresent(move())) ?? false;
   }
 
   /** Shared: on a disk that hangs, each ping would otherwise occupy another thread for good. */

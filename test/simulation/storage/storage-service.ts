@@ -62,7 +62,15 @@ export class StorageService {
     };
     this.process = process;
     this.sweeper = new Sweeper(sweeping);
-    this.store = new Store({ version: '0', catalog, blobs, intake, sweeper: this.sweeper, locks });
+    this.store = new Store({
+      version: '0',
+      catalog,
+      blobs,
+      observer: { damaged() {}, sound() {} },
+      intake,
+      sweeper: this.sweeper,
+      locks,
+    });
     this.hub = broker.hub(name);
     process.death.then(() => this.hub.close());
     this.#surroundings = surroundings;
