@@ -9,12 +9,13 @@ const FULL = new Set(['ENOSPC', 'EDQUOT', 'EMLINK']);
  * none of them is a fault of the request or of this program.
  */
 export function diskFault(error: unknown): unknown {
-  if (!isSystemError(error)) return error;
-  return FULL.has(error.code) ? storageFull(error) : storageUnavailable(error);
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  if (code !== undefined && FULL.has(code)) return storageFull(error);
+  return isSystemError(error) ? storageUnavailable(error) : error;
 }
 
 /** `syscall` tells it from errors of Node itself, such as of a stream that was closed. */
-function isSystemError(error: unknown): error is NodeJS.ErrnoException & { code: string } {
+function isSystemError(error: unknown): boolean {
   const { code, errno, syscall } = (error ?? {}) as NodeJS.ErrnoException;
   return typeof code === 'string' && typeof errno === 'number' && typeof syscall === 'string';
 }
