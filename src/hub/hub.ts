@@ -94,7 +94,7 @@ export interface Hub {
   /** Events since now; `missed` is called when some may have been lost. */
   receiveEvents(take: (message: Received) => void, missed: () => void): Reception;
 
-  /** One round trip. Throws when it is not connected, or there is no answer within two seconds. */
+  /** One round trip. Throws, as a HealthError if it knows why, also when two seconds pass. */
   ping(): Promise<void>;
 
   close(): Promise<void>;

@@ -8,6 +8,7 @@ import type { EventType } from '../../src/contract/messages.ts';
 import { AmqpHub } from '../../src/hub/amqp/amqp-hub.ts';
 import type { Message } from '../../src/hub/hub.ts';
 import { createLog } from '../../src/telemetry/log.ts';
+import { seeded } from '../faults/seeded.ts';
 import { eventually } from '../services/data-folder.ts';
 import { withBroker } from '../services/with-broker.ts';
 import { hubSuite } from '../suites/hub-suite.ts';
@@ -43,6 +44,54 @@ async function heldProxy(brokerPort: number) {
 }
 
 const log = createLog({ service: 'test', version: '0', level: 'ERROR' });
+
+/** Connections that are spoiled, of each of the seeds. */
+const SPOILED = 12;
+
+/** In front of a broker: after some bytes of each connection, the rest of what it answers is spoiled. */
+async function spoilingProxy(brokerPort: number, random: () => number) {
+  const sockets = new Set<Socket>();
+  const counted = { connections: 0 };
+  const server = createServer((client) => {
+    counted.connections += 1;
+    const upstream = connect(brokerPort, '127.0.0.1');
+    for (const socket of [client, upstream]) sockets.add(socket.on('error', () => {}));
+    client.on('close', () => upstream.destroy());
+    upstream.on('close', () => client.destroy());
+    let intact = Math.floor(random() * 1_500);
+    client.pipe(upstream);
+    upstream.on('data', (bytes: Buffer) => {
+      intact -= bytes.length;
+      client.write(intact > 0 ? bytes : spoiled(bytes, random));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    counted,
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+/** A bit or a length changed, bytes left out, doubled, or put in between. */
+function spoiled(bytes: Buffer, random: () => number): Buffer {
+  const at = Math.floor(random() * bytes.length);
+  const kind = Math.floor(random() * 5);
+  const noise = Buffer.from(
+    Array.from({ length: 1 + Math.floor(random() * 40) }, () => random() * 256),
+  );
+  if (kind === 0) return Buffer.concat([bytes.subarray(0, at), noise, bytes.subarray(at)]);
+  if (kind === 1) return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + noise.length)]);
+  if (kind === 2) return Buffer.concat([bytes, bytes]);
+  const copy = Buffer.from(bytes);
+  if (kind === 3) copy[at]! ^= 1 << Math.floor(random() * 8);
+  else copy.set(noise.subarray(0, Math.min(noise.length, copy.length - at)), at);
+  return copy;
+}
 
 await withBroker((broker) => {
   hubSuite('AmqpHub', async () => {
@@ -85,6 +134,71 @@ await withBroker((broker) => {
     const waited = new Promise((resolve) => late.addEventListener('abort', () => resolve('late')));
     assert.equal(await Promise.race([closed, waited]), 'closed');
   });
+
+  test('AmqpHub says what the broker refuses: the password, the virtual host, a permission', async () => {
+    const given = await broker.vhost();
+    const { origin, username, password } = new URL(broker.managementUrl);
+    const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+    const manage = async (path: string, body: object, method = 'PUT') => {
+      const headers = { authorization, 'content-type': 'application/json' };
+      const init = { method, headers, body: JSON.stringify(body) };
+      assert.ok((await fetch(`${origin}/api/${path}`, init)).ok, path);
+    };
+    const user = `reader-${randomUUID()}`;
+    await manage(`users/${user}`, { password: 'known', tags: '' });
+    const vhost = new URL(given).pathname.slice(1);
+    await manage(`permissions/${vhost}/${user}`, { configure: '^$', write: '^$', read: '.*' });
+    const as = (changes: Partial<URL>) => Object.assign(new URL(given), changes).href;
+    const refused = {
+      wrong_password: as({ password: 'wrong' }),
+      wrong_virtual_host: as({ pathname: '/absent' }),
+      permission_denied: as({ username: user, password: 'known' }),
+    };
+    await Promise.all(
+      Object.entries(refused).map(async ([reason, url]) => {
+        const hub = new AmqpHub({ url, appId: 'image_service', log });
+        try {
+          await eventually(() => assert.rejects(hub.ping(), { name: 'HealthError', reason }));
+        } finally {
+          await hub.close();
+        }
+      }),
+    ).finally(() => manage(`users/${user}`, {}, 'DELETE'));
+  });
+
+  for (const seed of [1, 2]) {
+    test(`AmqpHub outlives whatever a broker sends (seed ${seed})`, {
+      timeout: 60_000,
+    }, async () => {
+      const { below } = seeded(seed);
+      const random = () => below(1_000_000) / 1_000_000;
+      const url = new URL(await broker.vhost());
+      const straight = url.href;
+      await using proxy = await spoilingProxy(Number(url.port), random);
+      url.port = String(proxy.port);
+      const storage = new AmqpHub({ url: url.href, appId: 'storage_service', log });
+      const edge = new AmqpHub({ url: url.href, appId: 'image_service', log });
+      storage.receiveRequests(
+        async () => 'done',
+        () => {},
+      );
+      edge.receiveReplies(() => {});
+      edge.receiveEvents(
+        () => {},
+        () => {},
+      );
+      const sender = new AmqpHub({ url: straight, appId: 'image_service', log });
+      await sender.connect(AbortSignal.timeout(10_000));
+      await eventually(async () => {
+        const sent = [sender.sendEvent(message('image.created'))];
+        sent.push(sender.sendResponse(message('storage.response'), edge.replyQueue));
+        sent.push(storage.sendEvent(message('image.updated')));
+        await Promise.allSettled(sent);
+        assert.ok(proxy.counted.connections >= SPOILED);
+      }, 40_000);
+      for (const closing of [sender, edge, storage]) await closing.close();
+    });
+  }
 
   test('AmqpHub declares again what somebody removed from the broker', async () => {
     const url = await broker.vhost();

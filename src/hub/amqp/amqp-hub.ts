@@ -19,7 +19,10 @@ import {
   type Reception,
   type Settlement,
 } from '../hub.ts';
+import { onLost } from './bounded-frames.ts';
 import { CLOSE_MAX_MS, closeConnection, HEARTBEAT_SECONDS, openConnection } from './connection.ts';
+import { channelFault, connectionFault, hubFault } from './hub-fault.ts';
+import { HubOutage, type OutageLog } from './hub-outage.ts';
 import { inTime } from './in-time.ts';
 import { keepBodies } from './kept-bodies.ts';
 import { KeptChannel } from './kept-channel.ts';
@@ -38,17 +41,12 @@ const LOCK_WAIT_MS = 3 * HEARTBEAT_SECONDS * 1000;
 const CONFIRM_MAX_MS = 10_000;
 const PING_MAX_MS = 2_000;
 
-type Log = {
-  info(message: string): void;
-  warn(data: object, message: string): void;
-};
-
 type Options = {
   /** `amqp:` or `amqps:`, with user, password and virtual host. */
   url: string;
   /** `image_service` or `storage_service` */
   appId: string;
-  log: Log;
+  log: OutageLog;
 };
 
 /**
@@ -65,12 +63,13 @@ export class AmqpHub implements Hub {
   readonly #listeners = new Set<() => void>();
   /** Ids of messages that came back: no queue took them. */
   readonly #returned = new Set<string>();
-  #faulty = false;
+  readonly #outage: HubOutage;
 
   constructor(options: Options) {
     const { appId } = options;
     this.#options = options;
     this.replyQueue = `${appId}.replies.${randomUUID()}`;
+    this.#outage = new HubOutage(options.url, options.log);
     this.#sending = this.#connection('sends');
     this.#receiving = this.#connection('receives');
     this.#publisher = new KeptChannel({
@@ -81,7 +80,7 @@ export class AmqpHub implements Hub {
         await channel.confirmSelect();
       },
       opened: () => this.#opened(),
-      failed: (error) => this.#failed(error),
+      failed: (error) => this.#channelFailed(this.#sending, error),
     });
   }
 
@@ -193,25 +192,28 @@ export class AmqpHub implements Hub {
 
   async ping(): Promise<void> {
     const channel = this.connected ? this.#publisher.current : undefined;
-    if (!channel) throw new HubLostError();
+    if (!channel) throw this.#outage.fault ?? hubFault('unreachable');
     // Asks for nothing that would need a permission or change anything.
-    await inTime(channel.basicQos({ prefetchCount: 0 }), PING_MAX_MS);
+    const answered = inTime(channel.basicQos({ prefetchCount: 0 }), PING_MAX_MS);
+    await answered.catch((error) => {
+      throw hubFault('timeout', error);
+    });
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#receptions].map((reception) => reception.close()));
     await this.#publisher.close();
     await Promise.all([closeConnection(this.#receiving), closeConnection(this.#sending)]);
+    this.#outage.close();
   }
 
   #connection(what: string): Connection {
     const { url, appId } = this.#options;
     const connection = openConnection(url, `${appId} ${what}`);
-    connection.on('error', (error) => this.#failed(error));
-    connection.on('connection.blocked', (reason) => {
-      this.#faulty = true;
-      this.#options.log.warn({ reason }, 'The message hub takes no messages for now');
-    });
+    onLost(connection, (error) => this.#outage.failed(connectionFault(error)));
+    connection.on('connection.blocked', (reason) =>
+      this.#outage.failed(hubFault('blocked'), { alarm: reason }),
+    );
     connection.on('connection.unblocked', () => this.#opened());
     return connection;
   }
@@ -235,7 +237,7 @@ export class AmqpHub implements Hub {
       },
       failed: (error) => {
         hooks.failed?.(error);
-        this.#failed(error);
+        this.#channelFailed(this.#receiving, error);
       },
     });
     this.#receptions.add(kept);
@@ -265,16 +267,14 @@ export class AmqpHub implements Hub {
 
   #opened(): void {
     if (!this.connected) return;
-    if (this.#faulty) this.#options.log.info('The message hub is there again');
-    this.#faulty = false;
+    this.#outage.ended();
     for (const listener of this.#listeners) listener();
   }
 
-  /** Logged once for each time that it is away, and without the address: that holds a password. */
-  #failed(error: Error): void {
-    if (this.#faulty) return;
-    this.#faulty = true;
-    this.#options.log.warn({ err: error }, 'The message hub cannot be used; trying again');
+  /** Where the connection is lost, that is the cause, and it has been told. */
+  #channelFailed(connection: Connection, error: Error): void {
+    if (connection.ready) this.#outage.failed(channelFault(error));
+    else if (!this.#outage.fault) this.#outage.failed(connectionFault(error));
   }
 }
 

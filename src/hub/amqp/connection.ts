@@ -1,4 +1,5 @@
 import { Connection } from 'rabbitmq-client';
+import { FRAME_MAX_BYTES } from './bounded-frames.ts';
 import './bounded-headers.ts';
 import { inTime } from './in-time.ts';
 
@@ -7,8 +8,6 @@ export const HEARTBEAT_SECONDS = 2;
 const CONNECT_MAX_MS = 5_000;
 const RECONNECT_MIN_MS = 100;
 const RECONNECT_MAX_MS = 1_000;
-/** Fewer frames for pages of images; what the broker takes by default. */
-const FRAME_MAX_BYTES = 131_072;
 /** How long the broker may take to agree to an end, of whatever. */
 export const CLOSE_MAX_MS = 1_000;
 
