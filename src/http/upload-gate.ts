@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { ServiceError } from '../contract/errors.ts';
 import { networkOf } from './network-of.ts';
+import { connectionsByFiles } from './open-files.ts';
 import { BODY_MAX_BYTES, tooLarge, watchUpload } from './upload-watch.ts';
 
 /**
@@ -21,6 +22,8 @@ const ADDRESS_MAX_SHARE = 1 / 2;
 
 /** Each holds a connection, a file of what has come, and some 100 KiB. */
 const SLOW_MAX = 512;
+/** Where few files may be open, slow uploads must leave connections to others. */
+const SLOW_MAX_SHARE = 1 / 4;
 
 type Bounds = {
   /** Slots: for uploads whose bytes flow, or are inspected. */
@@ -36,7 +39,9 @@ export class UploadGate {
   #looking: NodeJS.Timeout | undefined;
 
   constructor(bounds: Bounds) {
-    this.#bounds = { slow: SLOW_MAX, ...bounds };
+    const byFiles = Math.ceil(connectionsByFiles() * SLOW_MAX_SHARE);
+    const slow = Math.min(bounds.slow ?? SLOW_MAX, byFiles);
+    this.#bounds = { ...bounds, slow };
   }
 
   /** For metrics: uploads with and without a slot. */

@@ -11,6 +11,7 @@ import { REQUEST_ID_MAX_CHARACTERS } from '../contract/limits.ts';
 import type { Storage, StorageEvents } from '../contract/storage.ts';
 import { answerFirst } from '../http/answer-first.ts';
 import { closeInTime } from '../http/close-in-time.ts';
+import { boundConnections } from '../http/connections.ts';
 import { continueWhenRead } from '../http/continue-when-read.ts';
 import { answerSocketError } from '../http/problem.ts';
 import { traceRequests } from '../http/traced-requests.ts';
@@ -124,7 +125,7 @@ export async function buildServer(deps: ImageServiceDependencies): Promise<Fasti
     frameworkErrors: sendProblem,
     clientErrorHandler: answerSocketError,
   });
-  server.server.maxConnections = CONNECTIONS_MAX;
+  boundConnections(server.server, CONNECTIONS_MAX);
   // Of unknown expectations none has to be met (RFC 9110, 10.1.1), and Node's 417 says nothing.
   server.server.on('checkExpectation', (...exchange) => server.server.emit('request', ...exchange));
   continueWhenRead(server.server);

@@ -11,7 +11,7 @@ import { CheckedBody } from './checked-body.ts';
 /** Answers that are no content: an acknowledgement or an error. */
 const ANSWER_MAX_BYTES = 64 * 1024;
 /** Of one service to the storage, for all but uploads; further ones wait. */
-const CONNECTIONS_MAX = 256;
+const CONNECTIONS_MAX = 512;
 const IDLE_MAX_MS = 4_000;
 
 export type Put = {

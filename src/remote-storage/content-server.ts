@@ -12,6 +12,7 @@ import { CONTENT_MAX_BYTES, READ_DEADLINE_MS, WRITE_DEADLINE_MS } from '../contr
 import { isOperationId } from '../contract/messages.ts';
 import type { Storage } from '../contract/storage.ts';
 import { closeInTime } from '../http/close-in-time.ts';
+import { boundConnections } from '../http/connections.ts';
 import { continueWhenRead } from '../http/continue-when-read.ts';
 import { drain } from '../http/drain.ts';
 import {
@@ -22,6 +23,7 @@ import {
   problemOf,
 } from '../http/problem.ts';
 import { lengthOf, parseRanges } from '../http/ranges.ts';
+import { SlowReaders } from '../http/slow-readers.ts';
 import { statusOf } from '../http/status.ts';
 import { traceRequests } from '../http/traced-requests.ts';
 import { UploadGate } from '../http/upload-gate.ts';
@@ -38,6 +40,8 @@ const KEEP_ALIVE_MS = 10_000;
 const CONNECTIONS_MAX = 4_096;
 /** Image Services bound their own; these keep other clients, or many of them, from taking everything. */
 const UPLOADS_MAX = { flowing: 256, slow: 2_048 };
+/** Of two Image Services at their bounds. */
+const SLOW_READERS_MAX = 512;
 /** Asked for every few seconds by whoever watches. */
 const NOT_LOGGED: ReadonlySet<string> = new Set(['/health', '/metrics']);
 const REQUEST_ID = /^[\w.-]{1,64}$/;
@@ -80,7 +84,7 @@ export function buildContentServer(deps: Dependencies): FastifyInstance {
   if (tracesAreExported()) traceRequests(server);
   closeInTime(server);
   continueWhenRead(server.server);
-  server.server.maxConnections = CONNECTIONS_MAX;
+  boundConnections(server.server, CONNECTIONS_MAX);
   server.removeAllContentTypeParsers();
   // The route streams the body on.
   server.addContentTypeParser('*', (_request, _body, done) => done(null));
@@ -155,6 +159,7 @@ function uploads(scope: FastifyInstance, storage: Storage): void {
 
 /** Bytes on their way out. */
 function contents(scope: FastifyInstance, storage: Storage): void {
+  const readers = new SlowReaders(SLOW_READERS_MAX);
   scope.get('/content/:sha256', { exposeHeadRoute: false }, serve);
   scope.head('/content/:sha256', serve);
 
@@ -180,12 +185,14 @@ function contents(scope: FastifyInstance, storage: Storage): void {
       throw new ServiceError('range_not_satisfiable', message);
     }
     if (request.method === 'GET' && (ranges === 'whole' || ranges.length > 1)) {
+      readers.watch(reply.raw);
       return reply.send(toStream(whole.bytes));
     }
     await release(whole);
     if (ranges === 'whole') return reply.send();
     const [part] = ranges as [(typeof ranges)[0]];
     const { bytes } = await storage.getContent(sha256, part, call);
+    readers.watch(reply.raw);
     return reply
       .code(206)
       .header('content-range', `bytes ${part.first}-${part.last}/${size}`)

@@ -3,13 +3,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from '../../contract/errors.ts';
 import type { ByteRange, Storage } from '../../contract/storage.ts';
 import { contentRange, lengthOf, parseRanges, partHeads } from '../../http/ranges.ts';
+import type { SlowReaders } from '../../http/slow-readers.ts';
 import { whenClosed } from '../../http/when-closed.ts';
 import { type ContentCache, type Lease, otherSize } from '../caches/content-cache.ts';
 import type { HeaderSet, RawHeaders, Representation } from '../caches/representation.ts';
 import { ask } from '../request/call.ts';
 import { evaluate, rangeApplies } from './conditions.ts';
 
-export type Delivery = { storage: Storage; contents: ContentCache };
+export type Delivery = { storage: Storage; contents: ContentCache; readers: SlowReaders };
 
 /** Answers a GET or HEAD of an image's bytes; at once when they are kept in memory. */
 export function deliver(
@@ -45,7 +46,7 @@ export function deliver(
 }
 
 function send(
-  { storage }: Delivery,
+  { storage, readers }: Delivery,
   { image }: Representation,
   headers: HeaderSet,
   ranges: ByteRange[] | 'whole',
@@ -54,6 +55,7 @@ function send(
 ): FastifyReply | Promise<FastifyReply> {
   const { sha256, size_bytes: size, media_type: mediaType } = image.content;
   if (lease) whenClosed(reply.raw, lease.release);
+  else readers.watch(reply.raw);
   const open = async (range: ByteRange | null): Promise<AsyncIterable<Uint8Array>> => {
     if (lease) return [slice(lease, range)] as unknown as AsyncIterable<Uint8Array>;
     const content = await ask(reply, (call) => storage.getContent(sha256, range, call));

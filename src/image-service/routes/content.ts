@@ -4,6 +4,7 @@ import { Type } from 'typebox';
 import { invalid } from '../../contract/errors.ts';
 import { MEDIA_TYPES } from '../../contract/formats.ts';
 import type { Storage } from '../../contract/storage.ts';
+import { SlowReaders } from '../../http/slow-readers.ts';
 import type { UploadGate } from '../../http/upload-gate.ts';
 import type { ContentCache } from '../caches/content-cache.ts';
 import type { ImageCache } from '../caches/image-cache.ts';
@@ -56,6 +57,7 @@ export async function contentRoutes(
   scope.get(CONTENT_URL, { schema: GET, exposeHeadRoute: false }, respond);
   scope.head(CONTENT_URL, { schema: { hide: true } }, respond);
 
+  const delivery = { storage, contents, readers: new SlowReaders() };
   // Not async: what is kept in memory is answered without a turn of the event loop.
   function respond(request: FastifyRequest, reply: FastifyReply) {
     request.delivery = true;
@@ -64,7 +66,7 @@ export async function contentRoutes(
       const fixed = query === known.revision;
       if (!fixed) requireOnlyRevision(query);
       const headers = fixed ? known.fixed : known.changing;
-      return deliver({ storage, contents }, known, headers, request, reply);
+      return deliver(delivery, known, headers, request, reply);
     };
     const kept = images.kept((request.params as { id: string }).id);
     return kept ? answer(kept) : images.read(imageIdOf(request), request.id).then(answer);
