@@ -189,8 +189,14 @@ function queryOf({ attr = {}, ...filter }: ImageFilter): URLSearchParams {
   const named = Object.entries(attr).map(([key, values]) => [`attr.${key}`, values] as const);
   for (const [name, value] of [...Object.entries(filter), ...named]) {
     for (const item of Array.isArray(value) ? value : [value]) {
-      if (item !== undefined) query.append(name, String(item));
+      if (item === undefined) continue;
+      query.append(name, name === 'tag' ? oneTag(String(item)) : String(item));
     }
   }
   return query;
+}
+
+/** In quotes where it would be read as a list of tags. */
+function oneTag(tag: string): string {
+  return /[,"[{]/.test(tag) ? JSON.stringify(tag) : tag;
 }

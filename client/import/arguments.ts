@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Image } from '../../src/contract/image.ts';
 import { LABEL_MAX_CHARACTERS } from '../../src/contract/limits.ts';
+import { themeSlug } from '../../src/contract/theme-names.ts';
 import type { Plan } from './import-folder.ts';
 import type { Source } from './walk.ts';
 
@@ -131,13 +132,10 @@ function oneOf<T extends string>(
 }
 
 function slug(text: string): string {
-  if (/^[a-z0-9]+(_[a-z0-9]+)*$/.test(text) && text.length <= LABEL_MAX_CHARACTERS) {
-    return text;
-  }
-  const rule = 'lower-case letters and digits, words joined by single underscores';
-  throw new UsageError(
-    `--theme must be a slug of up to ${LABEL_MAX_CHARACTERS} characters: ${rule}.`,
-  );
+  const name = themeSlug(text);
+  if (/^[a-z0-9]+(_[a-z0-9]+)*$/.test(name) && name.length <= LABEL_MAX_CHARACTERS) return name;
+  const rule = `up to ${LABEL_MAX_CHARACTERS} letters from a to z and digits`;
+  throw new UsageError(`--theme must be ${rule}, such as high_fantasy or "High Fantasy".`);
 }
 
 function serviceUrl(text: string): string {

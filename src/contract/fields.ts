@@ -1,13 +1,9 @@
 import { requireAttributesWithinSize } from './attributes.ts';
 import { check } from './check.ts';
-import { invalid } from './errors.ts';
-import {
-  ImageFields,
-  type ImageFilter,
-  ImageFilter as ImageFilterSchema,
-  ImagePatch,
-} from './image.ts';
+import { ImageFields, ImagePatch } from './image.ts';
 import { CreateImage } from './storage.ts';
+import { ThemeFields, ThemeName } from './theme.ts';
+import { themeSlug } from './theme-names.ts';
 
 /**
  * What a client says, brought into the one form that is kept, compared and searched. Every door
@@ -16,8 +12,10 @@ import { CreateImage } from './storage.ts';
 
 /** Lines that are kept as they are written, but for blanks around them and their Unicode form. */
 const LINES = ['name', 'subtype', 'source_type', 'source_id'] as const;
+/** One of a few words, in whatever case. */
+const WORDS = ['type', 'visibility'] as const;
 
-function normalLine(text: string): string {
+export function normalLine(text: string): string {
   return text.trim().normalize('NFC');
 }
 
@@ -33,7 +31,12 @@ function normal(input: unknown): unknown {
     const value = fields[name];
     if (typeof value === 'string') fields[name] = normalLine(value);
   }
-  const { tags } = fields;
+  for (const name of WORDS) {
+    const value = fields[name];
+    if (typeof value === 'string') fields[name] = value.trim().toLowerCase();
+  }
+  const { tags, theme } = fields;
+  if (typeof theme === 'string') fields.theme = themeSlug(theme);
   if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string')) {
     fields.tags = normalTags(tags);
   }
@@ -55,26 +58,24 @@ export function patchFields(input: unknown): ImagePatch {
   return requireAttributesWithinSize(check(ImagePatch, normal(input)));
 }
 
-/** Throws invalid_request that names every faulty parameter. */
-export function listFilter(input: unknown): ImageFilter {
-  const filter = check(ImageFilterSchema, input);
-  const normalised = { ...filter };
-  if (filter.tag) normalised.tag = normalTags(filter.tag);
-  if (filter.theme) normalised.theme = normalTags(filter.theme);
-  for (const name of ['subtype', 'source_type', 'source_id'] as const) {
-    if (filter[name]) normalised[name] = filter[name].map(normalLine);
+/** Throws invalid_request unless the name stands for a slug. */
+export function themeName(name: unknown): string {
+  const said = typeof name === 'string' ? themeSlug(name) : name;
+  return check(ThemeName, { name: said }).name;
+}
+
+/** Throws invalid_request that names every faulty field. */
+export function themeFields(input: unknown): ThemeFields {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    return check(ThemeFields, input);
   }
-  for (const field of ['created_after', 'created_before'] as const) {
-    const time = filter[field];
-    if (time !== undefined && !exists(time)) {
-      throw invalid([{ field, message: 'must be a time that exists' }]);
-    }
+  const fields: Record<string, unknown> = { ...input };
+  const { parent, synonyms } = fields;
+  if (typeof parent === 'string') fields.parent = themeSlug(parent);
+  if (Array.isArray(synonyms) && synonyms.every((one) => typeof one === 'string')) {
+    fields.synonyms = [...new Set(synonyms.map((one) => one.trim()))];
   }
-  if (filter.q !== undefined && filter.sort !== undefined && !filter.sort.endsWith('created_at')) {
-    const message = 'must be created_at or -created_at together with q';
-    throw invalid([{ field: 'sort', message }]);
-  }
-  return normalised;
+  return check(ThemeFields, fields);
 }
 
 /** `Date` would take 30 February for 2 March. */

@@ -44,7 +44,7 @@ const line = (maxLength: number) =>
     description: `1 to ${maxLength} characters of UTF-8 on one line, without control characters`,
   });
 
-const orNull = <T extends Type.TSchema>(schema: T) =>
+export const orNull = <T extends Type.TSchema>(schema: T) =>
   Type.Union([schema, Type.Null()], {
     description: `null, or ${(schema as { description?: string }).description}`,
   });
@@ -68,7 +68,7 @@ export const Sha256 = Type.String({
 export const Slug = Type.String({
   maxLength: LABEL_MAX_CHARACTERS,
   pattern: '^[a-z0-9]+(_[a-z0-9]+)*$',
-  description: `a slug of up to ${LABEL_MAX_CHARACTERS} characters: lower-case letters and digits, words joined by single underscores`,
+  description: `a theme of up to ${LABEL_MAX_CHARACTERS} letters from a to z, digits and single underscores between them, such as high_fantasy; "High Fantasy" and "high-fantasy" mean the same`,
 });
 export const Timestamp = Type.String({
   pattern:
@@ -260,8 +260,18 @@ export const ImageFilter = Type.Object(
 );
 export type ImageFilter = Static<typeof ImageFilter>;
 
+/** What a page tells beside its images. */
+export const Hints = Type.Optional(
+  Type.Array(
+    Type.Object({
+      field: Type.String({ description: 'the filter' }),
+      message: Type.String({ description: 'a sentence for people, such as "Did you mean …?"' }),
+    }),
+    { description: 'present when a filter probably does not do what was meant' },
+  ),
+);
 export const ImagePage = Type.Object(
-  { items: Type.Array(Image), next_cursor: nullableString },
+  { items: Type.Array(Image), next_cursor: nullableString, hints: Hints },
   { additionalProperties: false, $id: 'ImagePage' },
 );
 export type ImagePage = Static<typeof ImagePage>;

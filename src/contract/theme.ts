@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { LINE, Slug } from './image.ts';
+import { LINE, orNull, Slug } from './image.ts';
 import { DESCRIPTION_MAX_CHARACTERS, LABEL_MAX_CHARACTERS, THEME_MAX_SYNONYMS } from './limits.ts';
 
 const Text = (maxLength: number) =>
@@ -24,9 +24,7 @@ export const ThemeFields = Type.Object(
         description: `null, or up to ${DESCRIPTION_MAX_CHARACTERS} characters on one line`,
       }),
     ),
-    parent: Type.Optional(
-      Type.Union([Slug, Type.Null()], { description: 'null, or the slug of another theme' }),
-    ),
+    parent: Type.Optional(orNull(Slug)),
     synonyms: Type.Optional(
       Type.Array(Synonym, {
         maxItems: THEME_MAX_SYNONYMS,
@@ -50,3 +48,5 @@ export const Theme = Type.Object(
   { additionalProperties: false, $id: 'Theme' },
 );
 export type Theme = Static<typeof Theme>;
+
+export const ThemeName = Type.Object({ name: Slug });

@@ -1,7 +1,12 @@
-import { Type } from 'typebox';
 import { check } from '../contract/check.ts';
 import { ServiceError } from '../contract/errors.ts';
-import { createFields, listFilter, patchFields, wholeFields } from '../contract/fields.ts';
+import {
+  createFields,
+  patchFields,
+  themeFields,
+  themeName,
+  wholeFields,
+} from '../contract/fields.ts';
 import { safeFilename } from '../contract/filename.ts';
 import {
   type Image,
@@ -11,9 +16,9 @@ import {
   type ImagePatch,
   isImageId,
   isSha256,
-  Slug,
 } from '../contract/image.ts';
 import type { Json } from '../contract/json.ts';
+import { listFilter } from '../contract/list-filter.ts';
 import {
   type Accepted,
   type ByteRange,
@@ -28,7 +33,7 @@ import {
   type StorageEvents,
   type WriteCall,
 } from '../contract/storage.ts';
-import { type Theme, ThemeFields } from '../contract/theme.ts';
+import type { Theme, ThemeFields } from '../contract/theme.ts';
 import type { BlobStore } from './blobs/blob-store.ts';
 import { contentDamaged, type DamageObserver } from './blobs/damage.ts';
 import type { Catalog, Claim, Command } from './catalog/catalog.ts';
@@ -177,9 +182,8 @@ export class Store implements Storage, StorageEvents {
     input: ThemeFields,
     call: WriteCall,
   ): Promise<Outcome<{ theme: Theme; created: boolean }>> {
-    check(ThemeName, { name });
-    const fields = check(ThemeFields, trimmedSynonyms(input));
-    return this.#write({ operation: 'put_theme', name, fields }, call);
+    const command = { operation: 'put_theme', name: themeName(name), fields: themeFields(input) };
+    return this.#write(command as Command, call);
   }
 
   async ping(call: Call): Promise<Pong> {
@@ -269,14 +273,6 @@ export class Store implements Storage, StorageEvents {
 
 function contentNotFound(): ServiceError {
   return new ServiceError('not_found', 'There is no content with this hash.');
-}
-
-const ThemeName = Type.Object({ name: Slug });
-
-function trimmedSynonyms(input: ThemeFields): ThemeFields {
-  const synonyms: unknown = input?.synonyms;
-  if (!Array.isArray(synonyms) || !synonyms.every((one) => typeof one === 'string')) return input;
-  return { ...input, synonyms: [...new Set(synonyms.map((one) => one.trim()))] };
 }
 
 function requireImageId(imageId: string): void {

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ServiceError } from '../../src/contract/errors.ts';
-import { createFields, listFilter, patchFields, wholeFields } from '../../src/contract/fields.ts';
+import {
+  createFields,
+  patchFields,
+  themeFields,
+  themeName,
+  wholeFields,
+} from '../../src/contract/fields.ts';
 
 const GOOD = { type: 'portrait', name: 'Elf', theme: 'high_fantasy' };
 
@@ -29,7 +35,7 @@ describe('the fields of an image', () => {
   });
 
   test('name every fault at once, each with what would be right', () => {
-    const check = () => createFields({ type: 'hero', theme: 'High Fantasy', tags: [''], size: 1 });
+    const check = () => createFields({ type: 'hero', theme: '!!!', tags: [''], size: 1 });
     assert.deepEqual(faulty(check), ['name', 'size', 'tags', 'theme', 'type']);
     assert.throws(check, (error: ServiceError) => {
       const type = error.errors.find(({ field }) => field === 'type');
@@ -67,6 +73,67 @@ describe('the fields of an image', () => {
     });
   }
 
+  const themes: [string, string][] = [
+    ['high_fantasy', 'high_fantasy'],
+    ['High Fantasy', 'high_fantasy'],
+    ['  HIGH-fantasy ', 'high_fantasy'],
+    ['High  Fantasy!', 'high_fantasy'],
+    ['High\u2013Fantasy', 'high_fantasy'],
+    ["Dragon's Lair", 'dragons_lair'],
+    ['Dragon\u2019s Lair', 'dragons_lair'],
+    ['Swords & Sorcery', 'swords_sorcery'],
+    ['T\u00e9n\u00e8bres', 'tenebres'],
+    ['Te\u0301ne\u0300bres', 'tenebres'],
+    ['\u0141otr', 'lotr'],
+    ['Stra\u00dfe', 'strasse'],
+  ];
+  for (const [said, kept] of themes) {
+    test(`take ${JSON.stringify(said)} for the theme ${kept}, at every door`, () => {
+      assert.equal(createFields({ ...GOOD, theme: said }).theme, kept);
+      assert.equal(wholeFields({ ...GOOD, theme: said }).theme, kept);
+      assert.equal(patchFields({ theme: said }).theme, kept);
+      assert.equal(themeName(said), kept);
+      assert.equal(themeFields({ parent: said }).parent, kept);
+    });
+  }
+
+  for (const theme of [
+    '!!!',
+    '',
+    ' ',
+    '_',
+    'a__b',
+    '__proto__',
+    'ホラー',
+    'Ужасы 2',
+    '../etc',
+    'a%20b',
+    'a\nb',
+    'a\u0000b',
+  ]) {
+    test(`say what a theme must look like instead of ${JSON.stringify(theme)}`, () => {
+      for (const refused of [
+        () => patchFields({ theme }),
+        () => themeName(theme),
+        () => themeFields({ parent: theme }),
+      ]) {
+        assert.throws(refused, (error: ServiceError) => {
+          assert.match(error.message, /letters from a to z, digits .* such as high_fantasy/);
+          return true;
+        });
+      }
+    });
+  }
+
+  test('have their type and visibility in any case', () => {
+    const { type, visibility } = createFields({
+      ...GOOD,
+      type: 'Portrait',
+      visibility: 'PRIVATE ',
+    });
+    assert.deepEqual([type, visibility], ['portrait', 'private']);
+  });
+
   test('count characters, not their halves', () => {
     assert.equal([...createFields({ ...GOOD, name: '🐉'.repeat(255) }).name].length, 255);
     assert.deepEqual(
@@ -94,56 +161,5 @@ describe('the fields of an image', () => {
       faulty(() => patchFields('text')),
       [''],
     );
-  });
-});
-
-describe('the filter of a list', () => {
-  const refused: [string, object, string[]][] = [
-    ['a limit of 0', { limit: 0 }, ['limit']],
-    ['a limit of 201', { limit: 201 }, ['limit']],
-    ['a time without a zone', { created_after: '2026-01-31T18:00:00' }, ['created_after']],
-    ['a time that does not exist', { created_before: '2026-13-41T18:00:00Z' }, ['created_before']],
-    ['30 February', { created_after: '2026-02-30T00:00:00Z' }, ['created_after']],
-    ['the hour 24', { created_after: '2026-01-01T24:00:00Z' }, ['created_after']],
-    ['an unknown sort', { sort: 'size' }, ['sort']],
-    ['a sort by name together with q', { sort: 'name', q: 'elf' }, ['sort']],
-    ['a format that is not taken', { format: ['bmp'] }, ['format']],
-    ['a forbidden attribute key', { attr: { constructor: ['1'] } }, ['attr']],
-    ['51 values', { tag: Array.from({ length: 51 }, (_, n) => `t${n}`) }, ['tag']],
-  ];
-  for (const [what, filter, expected] of refused) {
-    test(`refuses ${what}`, () => {
-      assert.deepEqual(
-        faulty(() => listFilter(filter)),
-        expected,
-      );
-    });
-  }
-
-  test('says what each value should have been', () => {
-    assert.throws(
-      () => listFilter({ format: ['bmp'], type: [] }),
-      (error: ServiceError) => {
-        const [type, format] = ['type', 'format'].map(
-          (name) => error.errors.find(({ field }) => field === name)?.message,
-        );
-        assert.match(type!, /portrait/);
-        assert.match(format!, /png, jpeg/);
-        return true;
-      },
-    );
-  });
-
-  test('takes a time in lower case', () => {
-    assert.ok(listFilter({ created_after: '2026-01-31t18:00:00z' }));
-  });
-
-  test('brings what is compared into the form in which it is kept', () => {
-    const decomposed = 're\u0301sume\u0301 ';
-    const kept = createFields({ ...GOOD, subtype: decomposed, source_id: decomposed });
-    const found = listFilter({ subtype: [decomposed], source_id: [decomposed] });
-    assert.deepEqual([found.subtype, found.source_id], [[kept.subtype], [kept.source_id]]);
-    const filter = listFilter({ tag: [' ELF'], theme: ['Sword and Sorcery '] });
-    assert.deepEqual(filter, { tag: ['elf'], theme: ['sword and sorcery'] });
   });
 });

@@ -2,6 +2,7 @@ import { before, describe } from 'node:test';
 import type { Catalog } from '../../src/storage-service/catalog/catalog.ts';
 import { catalogLanguages } from './catalog/languages.ts';
 import { catalogLists } from './catalog/lists.ts';
+import { catalogThemes } from './catalog/themes.ts';
 import { catalogUpkeep } from './catalog/upkeep.ts';
 import { catalogWrites } from './catalog/writes.ts';
 
@@ -15,6 +16,7 @@ export function catalogSuite(name: string, open: () => Promise<Catalog>): void {
     catalogWrites(() => catalog);
     catalogLists(() => catalog);
     catalogLanguages(() => catalog);
+    catalogThemes(() => catalog);
     catalogUpkeep(() => catalog);
   });
 }

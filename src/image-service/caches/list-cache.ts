@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { ImagePage } from '../../contract/image.ts';
+import type { ImageFilter, ImagePage } from '../../contract/image.ts';
 import type { Json } from '../../contract/json.ts';
 import type { StorageEvents } from '../../contract/storage.ts';
 
@@ -7,6 +7,8 @@ import type { StorageEvents } from '../../contract/storage.ts';
 const PAGE_KEPT_MS = 10_000;
 /** What keeping a page costs beside its bytes. */
 const ENTRY_BYTES = 512;
+/** Texts of queries whose filters are remembered; others are read again. */
+const QUERIES_MAX_BYTES = 256 * 1024;
 
 type ListCacheOptions = {
   /** With 0 nothing is kept. */
@@ -15,12 +17,17 @@ type ListCacheOptions = {
 };
 
 /**
- * Pages of lists by the query that asked for them. Any change of an image or a theme may be one of any
+ * Pages of lists by the filter that asked for them, however its query was written. Any change of an image or a theme may be one of any
  * list, so each takes them all away; a page that was asked for before a change is not kept after it.
  */
 export class ListCache {
   readonly #events: StorageEvents;
   readonly #pages: LRUCache<string, Buffer> | undefined;
+  /** The filter, in its one form, by the text of a query. */
+  readonly #filters = new LRUCache<string, string>({
+    maxSize: QUERIES_MAX_BYTES,
+    sizeCalculation: (filter, query) => 2 * (filter.length + query.length) + 1,
+  });
   readonly #tidying: NodeJS.Timeout | undefined;
   readonly #endEvents: () => void;
   #changes = 0;
@@ -32,7 +39,7 @@ export class ListCache {
     if (sizeBytes > 0) {
       this.#pages = new LRUCache({
         maxSize: sizeBytes,
-        sizeCalculation: (page, query) => page.length + query.length + ENTRY_BYTES,
+        sizeCalculation: (page, filter) => page.length + filter.length + ENTRY_BYTES,
         ttl: keptMs,
       });
       this.#tidying = setInterval(() => this.#pages?.purgeStale(), keptMs).unref();
@@ -48,18 +55,31 @@ export class ListCache {
 
   /** What is kept, at once; nothing while changes are not heard. */
   kept(query: string): Buffer | undefined {
-    const page = this.#events.heard ? this.#pages?.get(query) : undefined;
-    if (page) this.#hits += 1;
-    return page;
+    const filter = this.#filters.get(query);
+    return filter === undefined ? undefined : this.#kept(filter);
   }
 
-  /** What `read` reads, kept if nothing changed meanwhile. */
-  async read(query: string, read: () => Promise<Json<ImagePage>>): Promise<Buffer> {
+  /** What `read` reads, kept if nothing changed meanwhile; or what another query left. */
+  async read(
+    query: string,
+    filter: ImageFilter,
+    read: () => Promise<Json<ImagePage>>,
+  ): Promise<Buffer> {
+    const key = JSON.stringify(filter);
+    if (this.#pages) this.#filters.set(query, key);
+    const kept = this.#kept(key);
+    if (kept) return kept;
     if (this.#pages) this.#misses += 1;
     const start = performance.now();
     const changes = this.#changes;
     const page = alone(await read());
-    if (changes === this.#changes) this.#pages?.set(query, page, { start });
+    if (changes === this.#changes) this.#pages?.set(key, page, { start });
+    return page;
+  }
+
+  #kept(filter: string): Buffer | undefined {
+    const page = this.#events.heard ? this.#pages?.get(filter) : undefined;
+    if (page) this.#hits += 1;
     return page;
   }
 

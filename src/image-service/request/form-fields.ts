@@ -1,5 +1,6 @@
 import type { FieldError } from '../../contract/errors.ts';
 import { parseJson } from '../../contract/json.ts';
+import { tagsInText } from '../../contract/tag-list.ts';
 
 /** The values of each field in the order in which they came; parts sent as JSON are parsed. */
 export type Texts = Map<string, unknown[]>;
@@ -38,18 +39,6 @@ function tagsOf(values: readonly unknown[], faults: FieldError[]): unknown[] {
     return [];
   });
   return tags.filter((tag) => tag !== '');
-}
-
-/** Undefined for pieces of JSON. */
-function tagsInText(text: string): unknown {
-  const trimmed = text.trim();
-  if (/^[[{]/.test(trimmed)) {
-    const list = parsed(trimmed);
-    return Array.isArray(list) ? list : undefined;
-  }
-  // "elf","ranger": each in quotes, as shells and spreadsheets write them.
-  const quoted = trimmed.startsWith('"') ? parsed(`[${trimmed}]`) : undefined;
-  return quoted ?? text.split(',').map((tag) => tag.trim());
 }
 
 function parsed(text: string): unknown {

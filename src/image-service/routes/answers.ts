@@ -1,6 +1,6 @@
 import { type TSchema, Type } from 'typebox';
 import { ERROR_CODES, type ErrorCode } from '../../contract/errors.ts';
-import { ImageContent, Image as ImageSchema } from '../../contract/image.ts';
+import { Hints, ImageContent, Image as ImageSchema } from '../../contract/image.ts';
 import { Theme } from '../../contract/theme.ts';
 import { statusOf } from '../../http/status.ts';
 import { IMAGE_EXAMPLE, THEME_EXAMPLE } from './examples.ts';
@@ -32,7 +32,11 @@ const ImageDocument = Type.Object(
   { $id: 'Image', examples: [IMAGE_EXAMPLE] },
 );
 const ImagePageDocument = Type.Object(
-  { items: Type.Array(ref('Image')), next_cursor: Type.Union([Type.String(), Type.Null()]) },
+  {
+    items: Type.Array(ref('Image')),
+    next_cursor: Type.Union([Type.String(), Type.Null()]),
+    hints: Hints,
+  },
   { $id: 'ImagePage' },
 );
 const ImageContentDocument = Type.Object(ImageContent.properties, { $id: 'ImageContent' });

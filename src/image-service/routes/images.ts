@@ -60,7 +60,7 @@ export async function imagesRoutes(
   scope.get('/api/v2/images', list, async (request, reply) => {
     const query = queryText(request);
     const filter = parseListQuery(query);
-    const page = await lists.read(query, () =>
+    const page = await lists.read(query, filter, () =>
       ask(reply, (call) => storage.listImages(filter, call)),
     );
     return send(page, reply);

@@ -1,19 +1,20 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import { check } from '../../contract/check.ts';
 import { ServiceError } from '../../contract/errors.ts';
+import { themeFields, themeName } from '../../contract/fields.ts';
 import { Slug } from '../../contract/image.ts';
 import type { Storage } from '../../contract/storage.ts';
 import { ThemeFields } from '../../contract/theme.ts';
+import { meantTheme, themeSlug } from '../../contract/theme-names.ts';
 import type { Admission } from '../request/admission.ts';
 import { ask, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
 import { takeJson } from '../request/json-body.ts';
+import { requireNoQuery } from '../request/query.ts';
 import { IDEMPOTENCY_HEADER, json, readProblems, writeProblems } from './answers.ts';
 import { KNOWN_THEME_EXAMPLE, NEW_THEME_EXAMPLE, THEME_FIELDS_EXAMPLE } from './examples.ts';
 
 const URL = '/api/v2/themes';
-const ThemeName = Type.Object({ name: Slug });
 const KNOWN_NAME = Type.Object({ name: { ...Slug, examples: [KNOWN_THEME_EXAMPLE] } });
 const NEW_NAME = Type.Object({ name: { ...Slug, examples: [NEW_THEME_EXAMPLE] } });
 const BODY = { ...ThemeFields, examples: [THEME_FIELDS_EXAMPLE] };
@@ -25,7 +26,8 @@ export async function themesRoutes(
 ): Promise<void> {
   takeJson(scope, ['application/json']);
 
-  scope.get(URL, { schema: LIST, ...admission.hooks }, async (_request, reply) => {
+  scope.get(URL, { schema: LIST, ...admission.hooks }, async (request, reply) => {
+    requireNoQuery(request);
     const themes = await ask(reply, (call) => storage.listThemes(call));
     return reply.header('cache-control', 'no-store').send(themes);
   });
@@ -33,14 +35,14 @@ export async function themesRoutes(
   scope.get(`${URL}/:name`, { schema: GET, ...admission.hooks }, async (request, reply) => {
     const { name } = request.params as { name: string };
     const { items } = await ask(reply, (call) => storage.listThemes(call));
-    const theme = items.find((item) => item.name === name);
+    const theme = meantTheme(items, themeSlug(name));
     if (!theme) throw new ServiceError('theme_not_found', 'There is no theme with this name.');
     return reply.header('cache-control', 'no-store').send(theme);
   });
 
   scope.put(`${URL}/:name`, { schema: PUT, ...admission.hooks }, async (request, reply) => {
-    const { name } = check(ThemeName, request.params);
-    const fields = check(ThemeFields, withoutReadOnly(request.body));
+    const name = themeName((request.params as { name: string }).name);
+    const fields = themeFields(withoutReadOnly(request.body));
     const outcome = await change(request.id, operationIdOf(request), (call) =>
       storage.putTheme(name, fields, call),
     );

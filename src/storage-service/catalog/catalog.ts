@@ -79,7 +79,7 @@ export interface Catalog {
   /** Deleted ones too; undefined when unknown or purged. */
   findImage(imageId: string, call: Call): Promise<Image | undefined>;
 
-  /** Throws cursor_invalid; invalid_request when `q` holds no word; a query ends within a second. */
+  /** Throws cursor_invalid; invalid_request when `q` holds too many words; a query ends within a second. */
   listImages(filter: ImageFilter, call: Call): Promise<Json<ImagePage>>;
 
   /** In order of name. */

@@ -29,6 +29,11 @@ test('a wrong value is named with what would be right', async () => {
   }
 });
 
+test('a theme may be named as people write it', async () => {
+  const command = await parseCommand([...COMPLETE, '--theme', 'High Fantasy']);
+  assert.equal(command?.fields.theme, 'high_fantasy');
+});
+
 test('themes from folders need no --theme, and reach into folders', async () => {
   const command = await parseCommand([PATH, '--type', 'map', '--theme-from-folders']);
   assert.equal(command?.recursive, true);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import type { ImagePage } from '../../../src/contract/image.ts';
 import { SEED_THEMES } from '../../../src/contract/seed-themes.ts';
 import type { Theme } from '../../../src/contract/theme.ts';
 import { checkedApi, create, fieldsOf, problem } from '../../services/api.ts';
@@ -47,16 +48,41 @@ test('a new theme is 201 with its place, a changed one 200', async () => {
 test('an unknown theme is 404, a malformed name 400 when written, a cycle 409', async () => {
   await problem(await api('/api/v2/themes/nowhere'), 404, 'theme_not_found');
   await problem(await api('/api/v2/themes/..%2f..%5c'), 404, 'theme_not_found');
-  for (const name of ['Horror', 'a__b', 'x'.repeat(51), '%00']) {
+  for (const name of ['%21', 'a%2fb', 'a__b', 'x'.repeat(51), '%00']) {
     assert.deepEqual(fieldsOf(await problem(await put(name, {}), 400, 'invalid_request')), [
       'name',
     ]);
   }
-  const wrong = await put('undead', { parent: 'No', colour: 1 });
+  const wrong = await put('undead', { parent: '?', colour: 1 });
   const fields = fieldsOf(await problem(wrong, 400, 'invalid_request'));
   assert.deepEqual(fields.sort(), ['colour', 'parent']);
   await put('a', { parent: 'horror' });
   await problem(await put('horror', { parent: 'a' }), 409, 'theme_cycle');
+});
+
+test('a theme is found by any of its names', async () => {
+  const { id } = await create(api, { theme: 'High Fantasy', tags: 'any,name' });
+  const found = async (query: string) => {
+    const page = (await (await api(`/api/v2/images?tag=any,name&${query}`)).json()) as ImagePage;
+    return page.items.map((item) => `${item.id} ${item.theme}`);
+  };
+  for (const name of ['High%20Fantasy', 'high-fantasy', 'HIGH_FANTASY', 'Epic', 'fantasy', '']) {
+    assert.deepEqual(await found(`theme=${name}`), [`${id} high_fantasy`], name);
+  }
+  for (const name of ['High%20Fantasy', 'epic', 'H%C3%ADgh-Fantasy']) {
+    assert.equal((await theme(name)).name, 'high_fantasy');
+  }
+  const created = await put('Night%20City', { parent: 'Cyberpunk' });
+  assert.equal(created.headers.get('location'), '/api/v2/themes/night_city');
+  assert.equal((await theme('night_city')).parent, 'cyberpunk');
+});
+
+test('a list tells of a theme that nobody has, and of parameters that it does not know', async () => {
+  const page = (await (await api('/api/v2/images?theme=hig-fantasy')).json()) as ImagePage;
+  const message = 'No theme "hig_fantasy". Did you mean "high_fantasy"?';
+  assert.deepEqual(page, { items: [], next_cursor: null, hints: [{ field: 'theme', message }] });
+  const unknown = await problem(await api('/api/v2/themes?name=x&y='), 400, 'invalid_request');
+  assert.deepEqual(fieldsOf(unknown), ['name', 'y']);
 });
 
 test('writing a theme can be repeated with its key', async () => {

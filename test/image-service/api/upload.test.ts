@@ -243,7 +243,8 @@ test('names keep their letters and lose what harms', async () => {
 
 test('an unknown theme is taken, a malformed one is named', async () => {
   assert.equal((await create(api, { theme: 'dream_realm' })).theme, 'dream_realm');
-  for (const theme of ['Dream', 'a__b', '', '../x', 'x'.repeat(51)]) {
+  assert.equal((await create(api, { theme: 'Dream Realm' })).theme, 'dream_realm');
+  for (const theme of ['!', 'a__b', '', '../x', 'x'.repeat(51)]) {
     const response = await upload([
       ['type', 'map'],
       ['name', 'x'],

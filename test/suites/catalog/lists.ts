@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { Image, ImageFields, ImageFilter } from '../../../src/contract/image.ts';
-import type { Blob, Catalog, Command } from '../../../src/storage-service/catalog/catalog.ts';
+import type { Blob, Catalog } from '../../../src/storage-service/catalog/catalog.ts';
 import { call, drive } from './drive.ts';
 
-/** Filters, searches, pages, themes. */
+/** Filters, searches, pages. */
 export function catalogLists(opened: () => Catalog): void {
-  const { write, create, list, names, pages } = drive(opened);
+  const { create, list, names, pages } = drive(opened);
   describe('filters', () => {
     const zoo: [string, Partial<ImageFields>, Partial<Blob>][] = [
       ['a', { type: 'portrait', theme: 'fantasy', tags: ['zoo', 'fey'] }, { width: 10 }],
@@ -33,6 +33,8 @@ export function catalogLists(opened: () => Catalog): void {
       ['a theme with its descendants', { theme: ['fantasy'], tag: ['zoo', 'fey'] }, 'ab'],
       ['a descendant alone', { theme: ['high_fantasy'] }, 'b'],
       ['a synonym', { theme: ['gothic'] }, 'c'],
+      ['a display name in any case', { theme: ['HIGH Fantasy'] }, 'b'],
+      ['a synonym in other signs', { theme: ['Sword-and-Sorcery'], tag: ['fey'] }, 'ab'],
       ['a synonym of several words', { theme: ['sword and sorcery'], tag: ['fey'] }, 'ab'],
       ['a theme that nobody described', { theme: ['my_own'] }, 'f'],
       ['a theme that is not there', { theme: ['nowhere'] }, ''],
@@ -142,8 +144,19 @@ export function catalogLists(opened: () => Catalog): void {
       });
     }
 
-    test('refuses what holds no word, and more words than its limit', async () => {
-      await assert.rejects(names({ q: '%_"' }), { code: 'invalid_request' });
+    test('leaves out what holds no word, and says so', async () => {
+      const tag = ['query'];
+      const { items, hints } = await list({ tag, q: '%_"' });
+      assert.equal(items.length, (await list({ tag })).items.length);
+      assert.deepEqual(
+        hints?.map(({ field }) => field),
+        ['q'],
+      );
+      assert.match(hints![0]!.message, /"%_\\"" holds no word/);
+      assert.equal((await list({ tag, q: 'elan' })).hints, undefined);
+    });
+
+    test('refuses more words than its limit', async () => {
       const words = Array.from({ length: 17 }, (_, index) => `w${index}`).join(' ');
       await assert.rejects(names({ q: words }), { code: 'invalid_request' });
     });
@@ -192,71 +205,6 @@ export function catalogLists(opened: () => Catalog): void {
       }
       const page = await list({ tag: ['pages'], limit: 5, cursor });
       assert.equal(page.items.length, 5);
-    });
-  });
-
-  describe('themes', () => {
-    const put = async (theme: string, fields: object) =>
-      (await write({ operation: 'put_theme', name: theme, fields })).answer as {
-        theme: { name: string; display_name: string; parent: string | null };
-        created: boolean;
-      };
-    const theme = async (wanted: string) =>
-      (await opened().listThemes(call())).find(({ name }) => name === wanted);
-
-    test('are seeded', async () => {
-      assert.deepEqual((await theme('high_fantasy'))?.synonyms, ['epic', 'heroic']);
-      assert.equal((await theme('high_fantasy'))?.parent, 'fantasy');
-      assert.equal((await theme('space_fantasy'))?.display_name, 'Space Fantasy');
-    });
-
-    test('appear with the first image that has them, and count live images', async () => {
-      const { id } = await create({ theme: 'counted' });
-      await create({ theme: 'counted' });
-      assert.equal((await theme('counted'))?.image_count, 2);
-      await write({ operation: 'delete_image', image_id: id, if_version: null });
-      assert.equal((await theme('counted'))?.image_count, 1);
-      await write({ operation: 'restore_image', image_id: id, if_version: null });
-      const patch = { theme: 'counted_otherwise' };
-      const move: Command = {
-        operation: 'update_image',
-        image_id: id,
-        patch,
-        whole: false,
-        if_version: null,
-      };
-      await write(move);
-      assert.equal((await theme('counted'))?.image_count, 1);
-      assert.equal((await theme('counted_otherwise'))?.image_count, 1);
-    });
-
-    test('are new or changed when they are put', async () => {
-      const first = await put('solarpunk', { synonyms: ['green future'] });
-      assert.equal(first.created, true);
-      assert.equal(first.theme.display_name, 'Solarpunk');
-      const second = await put('solarpunk', { display_name: 'Solar Punk' });
-      assert.equal(second.created, false);
-      assert.deepEqual((await theme('solarpunk'))?.synonyms, []);
-    });
-
-    test('change what lists find at once', async () => {
-      await create({ name: 'gear', theme: 'clockpunk', tags: ['vocabulary'] });
-      assert.deepEqual(await names({ tag: ['vocabulary'], theme: ['tick tock'] }), []);
-      await put('clockpunk', { parent: 'steampunk', synonyms: ['Tick Tock', 'E\u0301lan'] });
-      assert.deepEqual(await names({ tag: ['vocabulary'], theme: ['tick tock'] }), ['gear']);
-      assert.deepEqual(await names({ tag: ['vocabulary'], theme: ['\u00e9lan'] }), ['gear']);
-      assert.deepEqual(await names({ tag: ['vocabulary'], theme: ['steampunk'] }), ['gear']);
-      assert.deepEqual(await names({ tag: ['vocabulary'], q: 'tock' }), ['gear']);
-    });
-
-    test('are never their own ancestor, nor too deep, nor under an unknown one', async () => {
-      await put('t1', {});
-      for (let depth = 2; depth <= 5; depth++) await put(`t${depth}`, { parent: `t${depth - 1}` });
-      await assert.rejects(put('t1', { parent: 't3' }), { code: 'theme_cycle' });
-      await assert.rejects(put('t1', { parent: 't1' }), { code: 'theme_cycle' });
-      await assert.rejects(put('t6', { parent: 't5' }), { code: 'invalid_request' });
-      await assert.rejects(put('t1', { parent: 'fantasy' }), { code: 'invalid_request' });
-      await assert.rejects(put('t7', { parent: 'unheard_of' }), { code: 'invalid_request' });
     });
   });
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { test } from 'node:test';
+import type { ServiceError } from '../../../src/contract/errors.ts';
 import type { ImageFilter, ImagePatch } from '../../../src/contract/image.ts';
 import { fromJson } from '../../../src/contract/json.ts';
 import type {
@@ -20,7 +21,7 @@ export function storageMetadata(opened: () => Storage & StorageEvents): void {
   test('fields are checked at this door too', async () => {
     const write = writeCall();
     const claim = await accept(await png(), write);
-    const wrong = { ...fieldsOf({}), theme: 'Not A Slug', extra: 1 } as unknown as CreateImage;
+    const wrong = { ...fieldsOf({}), theme: '???', extra: 1 } as unknown as CreateImage;
     await assert.rejects(
       opened().createImage(wrong, claim, write),
       (error: { code: string; errors: { field: string }[] }) => {
@@ -119,12 +120,58 @@ export function storageMetadata(opened: () => Storage & StorageEvents): void {
     await assert.rejects(opened().listImages(unknown, writeCall()), { code: 'invalid_request' });
   });
 
+  test('a filter may be one value, text for a number or boolean, or empty', async () => {
+    const { id } = await create({ tags: ['loose', 'filter'], attributes: { level: 3 } });
+    await create({ tags: ['loose'] });
+    const loose = { tag: 'Loose,FILTER', type: 'Portrait', format: 'PNG', limit: '1' };
+    const more = { attr: { level: 3 }, deleted: 'False', q: ' ', owner: '', sort: 'Name' };
+    const filter = { ...loose, ...more } as unknown as ImageFilter;
+    const { items } = fromJson(await opened().listImages(filter, writeCall()));
+    assert.deepEqual(
+      items.map((item) => item.id),
+      [id],
+    );
+    const wrong = { limit: 'many', type: 'hero', deleted: 'maybe' } as unknown as ImageFilter;
+    await assert.rejects(
+      opened().listImages(wrong, writeCall()),
+      ({ code, errors }: ServiceError) => {
+        const fields = errors.map(({ field }) => field).sort();
+        return code === 'invalid_request' && fields.join() === 'deleted,limit,type';
+      },
+    );
+  });
+
+  test('a theme is named in any form, and one form is kept', async () => {
+    const write = writeCall();
+    const bytes = await png();
+    const fields = fieldsOf({ theme: 'Sword-and-SORCERY' });
+    const { value } = await opened().createImage(fields, await accept(bytes, write), write);
+    assert.equal(value.theme, 'fantasy');
+    // The other form is the same request.
+    const again = { ...fields, theme: 'sword and sorcery' };
+    const repeated = await opened().createImage(again, await accept(bytes, write), write);
+    assert.deepEqual(repeated, { value, replayed: true });
+    const change = { image_id: value.id, patch: { theme: 'T\u00e9n\u00e8bres' } };
+    assert.equal((await opened().updateImage(change, writeCall())).value.theme, 'tenebres');
+    const put = await opened().putTheme('Film-Noir', { parent: 'Noir Detective' }, writeCall());
+    assert.deepEqual(
+      [put.value.theme.name, put.value.theme.parent],
+      ['film_noir', 'noir_detective'],
+    );
+  });
+
+  test('a theme that nobody has is answered with what was probably meant', async () => {
+    const page = await opened().listImages({ theme: ['hig_fantasy'] }, writeCall());
+    const message = 'No theme "hig_fantasy". Did you mean "high_fantasy"?';
+    assert.deepEqual(fromJson(page).hints, [{ field: 'theme', message }]);
+  });
+
   test('themes are put and listed', async () => {
     const put = await opened().putTheme('dieselpunk', { synonyms: ['oil age'] }, writeCall());
     assert.equal(put.value.created, true);
     const { items } = await opened().listThemes(writeCall());
     assert.ok(items.some((theme) => theme.name === 'dieselpunk'));
-    const malformed = opened().putTheme('Diesel Punk', {}, writeCall());
+    const malformed = opened().putTheme('diesel/punk', {}, writeCall());
     await assert.rejects(malformed, { code: 'invalid_request' });
   });
 

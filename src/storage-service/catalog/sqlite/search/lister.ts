@@ -7,6 +7,7 @@ import { SEARCH_ORIGIN } from '../schema.ts';
 import { Statements } from '../statements.ts';
 import { allThemes } from '../writes/themes.ts';
 import { decodeCursor, encodeCursor, type Position } from './cursor.ts';
+import { hintsOf } from './hints.ts';
 import { matchOf } from './match.ts';
 import { FILTERED_COLUMNS, rowFilter } from './row-filter.ts';
 import { searchTable } from './search-index.ts';
@@ -61,14 +62,19 @@ export class Lister {
         : this.#byColumn(query, ORDERS[sort as keyof typeof ORDERS]);
     const items = rows.slice(0, limit).map(toImage);
     const last = rows.length > limit ? rows[limit - 1] : undefined;
-    if (!last) return { items, next_cursor: null };
+    const hints = hintsOf(filter, this.#vocabulary, items.length === 0);
+    const told = hints.length > 0 ? { hints } : {};
+    if (!last) return { items, next_cursor: null, ...told };
     const end = { key: last.sort_key ?? last.seq, seq: last.seq } as Position;
-    return { items, next_cursor: encodeCursor(end, filter, this.#cursorKey) };
+    return { items, next_cursor: encodeCursor(end, filter, this.#cursorKey), ...told };
   }
 
   #query(filter: ImageFilter, limit: number, deadline: number): Query {
     const vocabulary = this.#currentVocabulary();
-    const families = filter.theme?.flatMap((theme) => vocabulary.familyOf(theme));
+    const families = filter.theme?.flatMap((theme) => {
+      const family = vocabulary.familyOf(theme);
+      return family.length > 0 ? family : [theme];
+    });
     const themes = families && [...new Set(families)];
     const match = matchOf(filter, themes, vocabulary, this.#statements);
     const position =

@@ -16,7 +16,7 @@ type Group = string[];
 
 /**
  * A filter as one full-text query. `themes` are those that the filter's names stand for.
- * Throws invalid_request when `q` holds no word, or too many.
+ * Throws invalid_request when `q` holds too many words; one without any searches for nothing.
  */
 export function matchOf(
   filter: ImageFilter,
@@ -60,9 +60,6 @@ function facetGroups(filter: ImageFilter, themes: readonly string[] | undefined)
 /** Each term stands in the row, or names or means the row's theme; the last may be a beginning. */
 function wordGroups(q: string, vocabulary: Vocabulary, statements: Statements): Group[] {
   const terms = queryTerms(q);
-  if (terms.length === 0) {
-    throw invalid([{ field: 'q', message: 'must contain a letter, a digit or an emoji' }]);
-  }
   if (terms.length > SEARCH_MAX_WORDS) {
     throw invalid([{ field: 'q', message: `must be up to ${SEARCH_MAX_WORDS} words` }]);
   }

@@ -1,9 +1,11 @@
-import { folded } from '../../../../contract/folded.ts';
+import { closest } from '../../../../contract/closest.ts';
 import type { Theme } from '../../../../contract/theme.ts';
+import { themeKey } from '../../../../contract/theme-names.ts';
 import { searchTokens } from './words.ts';
 
 type Entry = {
   name: string;
+  displayed: string;
   synonyms: string[];
   /** What a search finds this theme's images by, beyond what is in their own rows. */
   words: ReadonlySet<string>;
@@ -23,7 +25,8 @@ export class Vocabulary {
         const texts = [theme, ...ancestors].flatMap((one) => [one.name, one.display_name]);
         const entry: Entry = {
           name: theme.name,
-          synonyms: theme.synonyms.map((synonym) => folded(synonym.trim())),
+          displayed: themeKey(theme.display_name),
+          synonyms: theme.synonyms.map(themeKey),
           words: tokensOf([...texts, ...theme.synonyms].join(' ')),
           family: [theme.name],
         };
@@ -37,13 +40,30 @@ export class Vocabulary {
     }
   }
 
-  /** A theme and its descendants; else those it is a synonym of; else the text itself. */
+  /** A theme and its descendants; else those that have this display name, or synonym; else none. */
   familyOf(text: string): string[] {
-    const entry = this.#entries.get(text);
-    if (entry) return entry.family;
-    const wanted = folded(text);
-    const meant = [...this.#entries.values()].filter(({ synonyms }) => synonyms.includes(wanted));
-    return meant.length > 0 ? [...new Set(meant.flatMap(({ family }) => family))] : [text];
+    const key = themeKey(text);
+    const named = this.#entries.get(key);
+    if (named) return named.family;
+    const entries = [...this.#entries.values()];
+    const displayed = entries.filter((entry) => entry.displayed === key && key !== '');
+    const meant =
+      displayed.length > 0
+        ? displayed
+        : entries.filter((entry) => entry.synonyms.includes(key) && key !== '');
+    return [...new Set(meant.flatMap(({ family }) => family))];
+  }
+
+  /** A theme whose name, display name or synonym looks much like this text. */
+  closestTo(text: string): string | undefined {
+    const names = new Map<string, string>();
+    for (const { name, displayed, synonyms } of this.#entries.values()) {
+      for (const key of [name, displayed, ...synonyms]) {
+        if (!names.has(key) && key !== '') names.set(key, name);
+      }
+    }
+    const found = closest(themeKey(text), names.keys());
+    return found === undefined ? undefined : names.get(found);
   }
 
   /** Themes whose images have all these tokens, or with `prefix` the last as a beginning. */

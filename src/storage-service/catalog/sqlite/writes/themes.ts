@@ -3,7 +3,9 @@ import { invalid, ServiceError } from '../../../../contract/errors.ts';
 import { THEME_MAX_DEPTH, THEMES_MAX } from '../../../../contract/limits.ts';
 import { displayName } from '../../../../contract/seed-themes.ts';
 import type { Theme, ThemeFields } from '../../../../contract/theme.ts';
+import { meantTheme } from '../../../../contract/theme-names.ts';
 import { type Row, toTheme } from '../rows.ts';
+import type { Statements } from '../statements.ts';
 
 export const THEME_COLUMNS = 'name, display_name, description, parent, synonyms, image_count';
 
@@ -13,38 +15,84 @@ export function allThemes(db: DatabaseSync): Theme[] {
   return (rows as Row[]).map(toTheme);
 }
 
-/** Describes a theme, new or known. Throws theme_cycle, too_many_themes, invalid_request. */
-export function putTheme(
-  db: DatabaseSync,
-  name: string,
-  fields: ThemeFields,
-): { theme: Theme; created: boolean } {
-  const themes = allThemes(db);
-  const existing = themes.find((theme) => theme.name === name);
-  if (!existing) requireRoomForTheme(themes.length);
-  const theme: Theme = {
-    name,
-    display_name: fields.display_name || displayName(name),
-    description: fields.description ?? null,
-    parent: fields.parent ?? null,
-    synonyms: [...new Set(fields.synonyms ?? [])],
-    image_count: existing?.image_count ?? 0,
-  };
-  requireSoundTree([...themes.filter((other) => other.name !== name), theme], theme);
-  db.prepare(
-    `insert into themes (name, display_name, description, parent, synonyms)
-     values (?, ?, ?, ?, ?)
-     on conflict (name) do update set display_name = excluded.display_name,
-       description = excluded.description, parent = excluded.parent, synonyms = excluded.synonyms`,
-  ).run(
-    theme.name,
-    theme.display_name,
-    theme.description,
-    theme.parent,
-    JSON.stringify(theme.synonyms),
-  );
-  db.exec(`update settings set value = value + 1 where name = 'vocabulary_version'`);
-  return { theme, created: existing === undefined };
+/** The vocabulary, as the one writer of the catalog changes it within its transactions. */
+export class Themes {
+  readonly #db: DatabaseSync;
+  readonly #statements: Statements;
+  /** Slugs that were asked for, and the themes that they mean. */
+  readonly #meant = new Map<string, string>();
+
+  constructor(db: DatabaseSync, statements: Statements) {
+    this.#db = db;
+    this.#statements = statements;
+  }
+
+  /** Forgets what it remembers of a transaction that was undone. */
+  undone(): void {
+    this.#meant.clear();
+  }
+
+  /** The theme that a slug means: its own, or one that it is the display name or a synonym of. */
+  meant(slug: string): string | undefined {
+    const known = this.#meant.get(slug);
+    if (known !== undefined) return known;
+    const isTheme = this.#statements.get('select 1 from themes where name = ?', slug);
+    const name = isTheme ? slug : meantTheme(allThemes(this.#db), slug)?.name;
+    if (name !== undefined) this.#meant.set(slug, name);
+    return name;
+  }
+
+  /** Every theme in use has a row, so that it is listed. Throws too_many_themes. */
+  require(name: string): void {
+    if (this.#meant.get(name) === name) return;
+    if (!this.#statements.get('select 1 from themes where name = ?', name)) {
+      requireRoom(this.#statements.get('select count(*) as count from themes')?.count as number);
+      const sql = `insert into themes (name, display_name, synonyms) values (?, ?, '[]')`;
+      this.#statements.run(sql, name, displayName(name));
+      this.#changed();
+    }
+    this.#meant.set(name, name);
+  }
+
+  /** Describes a theme, new or known. Throws theme_cycle, too_many_themes, invalid_request. */
+  put(name: string, fields: ThemeFields): { theme: Theme; created: boolean } {
+    const themes = allThemes(this.#db);
+    const existing = themes.find((theme) => theme.name === name);
+    if (!existing) requireRoom(themes.length);
+    const theme: Theme = {
+      name,
+      display_name: fields.display_name || displayName(name),
+      description: fields.description ?? null,
+      parent: parentOf(name, fields.parent ?? null, themes),
+      synonyms: [...new Set(fields.synonyms ?? [])],
+      image_count: existing?.image_count ?? 0,
+    };
+    requireSoundTree([...themes.filter((other) => other.name !== name), theme], theme);
+    this.#statements.run(
+      `insert into themes (name, display_name, description, parent, synonyms)
+       values (?, ?, ?, ?, ?)
+       on conflict (name) do update set display_name = excluded.display_name,
+         description = excluded.description, parent = excluded.parent, synonyms = excluded.synonyms`,
+      theme.name,
+      theme.display_name,
+      theme.description,
+      theme.parent,
+      JSON.stringify(theme.synonyms),
+    );
+    this.#changed();
+    return { theme, created: existing === undefined };
+  }
+
+  /** Readers take the vocabulary anew, and names may mean other themes. */
+  #changed(): void {
+    this.#meant.clear();
+    this.#statements.run(`update settings set value = value + 1 where name = 'vocabulary_version'`);
+  }
+}
+
+function parentOf(name: string, parent: string | null, themes: readonly Theme[]): string | null {
+  if (parent === null || parent === name) return parent;
+  return meantTheme(themes, parent)?.name ?? parent;
 }
 
 /** The parent exists, no theme is its own ancestor, and no line of descent is too long. */
@@ -69,7 +117,7 @@ function requireSoundTree(themes: readonly Theme[], changed: Theme): void {
   }
 }
 
-export function requireRoomForTheme(count: number): void {
+function requireRoom(count: number): void {
   if (count < THEMES_MAX) return;
   const message = `There are ${THEMES_MAX} themes already, as many as can be; use one of them.`;
   throw new ServiceError('too_many_themes', message);

@@ -9,7 +9,6 @@ import {
 } from '../../../../contract/errors.ts';
 import type { Image } from '../../../../contract/image.ts';
 import { ANSWER_KEPT_MS } from '../../../../contract/limits.ts';
-import { displayName } from '../../../../contract/seed-themes.ts';
 import type { ImageEvent, StorageEvent, ThemeEvent } from '../../../../contract/storage.ts';
 import type { Claim, Command, ImageCommand, Operation, Written } from '../../catalog.ts';
 import {
@@ -25,7 +24,7 @@ import { BLOB_COLUMNS, IMAGE_COLUMNS, imageRow, type Row, toBlob, toImage } from
 import type { Indexing, SearchIndex } from '../search/search-index.ts';
 import { Statements } from '../statements.ts';
 import { RowClock } from './row-clock.ts';
-import { putTheme, requireRoomForTheme } from './themes.ts';
+import { Themes } from './themes.ts';
 
 /** Replaced and purged bytes stay a day, so that readers with older metadata find them. */
 const RETAINED_MS = 24 * 60 * 60 * 1000;
@@ -47,25 +46,23 @@ type Answer = { value: unknown } | { error: ErrorData };
  * before the commit. One writer has the catalog, so what it read last it may remember.
  */
 export class Writer {
-  readonly #db: DatabaseSync;
   readonly #statements: Statements;
   readonly #index: SearchIndex;
-  /** Themes known to have a row. */
-  readonly #themes = new Set<string>();
+  readonly #themes: Themes;
   /** The full-text row of the command that runs. */
   #indexing: Indexing | null = null;
   readonly #clock: RowClock;
 
   constructor(db: DatabaseSync, index: SearchIndex, clockWentBack = (_byMs: number) => {}) {
-    this.#db = db;
     this.#statements = new Statements(db);
     this.#index = index;
+    this.#themes = new Themes(db, this.#statements);
     this.#clock = new RowClock(this.#statements, clockWentBack);
   }
 
   /** Forgets what a transaction that was undone had put there. */
   undone(): void {
-    this.#themes.clear();
+    this.#themes.undone();
     this.#clock.undone();
   }
 
@@ -104,7 +101,7 @@ export class Writer {
     const now = new Date(this.#clock.now());
     if (command.operation === 'put_theme') {
       const { name, fields } = command;
-      const answer = putTheme(this.#db, name, fields);
+      const answer = this.#themes.put(name, fields);
       const event = themeChanged(name);
       this.#recordEvent(event, now.getTime(), operationId);
       return { answer, replayed: false, event };
@@ -113,7 +110,7 @@ export class Writer {
     const current = row && toImage(row);
     const change = this.#decide(command, current, lease, now);
     if (change) {
-      this.#requireTheme(change.image.theme);
+      this.#themes.require(change.image.theme);
       const blob = (lease ?? row)?.blob as number;
       const seq = row ? (row.seq as number) : this.#insertRow(change.image, blob);
       if (row) this.#updateRow(seq, change.image, blob);
@@ -139,14 +136,15 @@ export class Writer {
     const now = time.toISOString();
     switch (command.operation) {
       case 'create_image': {
-        const { id = imageId(time), ...fields } = command.fields;
+        const { id = imageId(time), ...said } = command.fields;
+        const fields = this.#withMeantTheme(said);
         if (command.fields.id && this.#imageRow(id)) {
           throw new ServiceError('image_exists', 'There is an image with this id already.');
         }
         return created(fields, claimed(command.content, lease), { id, now });
       }
       case 'update_image':
-        return updated(current, command, now);
+        return updated(current, { ...command, patch: this.#withMeantTheme(command.patch) }, now);
       case 'delete_image':
         return deleted(current, command.if_version, now);
       case 'restore_image':
@@ -157,6 +155,12 @@ export class Writer {
         return contentReplaced(current, command.if_sha256, content, now);
       }
     }
+  }
+
+  /** Decided here, where the vocabulary is as the change finds it: a replica may know an older one. */
+  #withMeantTheme<T extends { theme?: string }>(fields: T): T {
+    if (fields.theme === undefined) return fields;
+    return { ...fields, theme: this.#themes.meant(fields.theme) ?? fields.theme };
   }
 
   #lease(operationId: string): Row | undefined {
@@ -216,22 +220,6 @@ export class Writer {
       JSON.stringify(answer),
       Date.now() + ANSWER_KEPT_MS,
     );
-  }
-
-  /** Every theme in use has a row, so that it is listed. */
-  #requireTheme(name: string): void {
-    if (this.#themes.has(name)) return;
-    if (!this.#statements.get('select 1 from themes where name = ?', name)) {
-      requireRoomForTheme(
-        this.#statements.get('select count(*) as count from themes')?.count as number,
-      );
-      const sql = `insert into themes (name, display_name, synonyms) values (?, ?, '[]')`;
-      this.#statements.run(sql, name, displayName(name));
-      this.#statements.run(
-        `update settings set value = value + 1 where name = 'vocabulary_version'`,
-      );
-    }
-    this.#themes.add(name);
   }
 
   /** Keeps a blob that lost its image for a while. */
