@@ -3,7 +3,7 @@ import { ERROR_CODES, type ErrorCode } from '../../contract/errors.ts';
 import { Hints, ImageContent, Image as ImageSchema } from '../../contract/image.ts';
 import { Theme } from '../../contract/theme.ts';
 import { statusOf } from '../../http/status.ts';
-import { IMAGE_EXAMPLE, THEME_EXAMPLE } from './examples.ts';
+import { IMAGE_EXAMPLE, PROBLEM_EXAMPLE, THEME_EXAMPLE } from './examples.ts';
 import { binary } from './image-form.ts';
 import { openSchema } from './open-schema.ts';
 
@@ -25,7 +25,7 @@ const ProblemSchema = Type.Object(
     request_id: Type.String(),
     errors: Type.Optional(Type.Array(FieldError)),
   },
-  { $id: 'Problem' },
+  { $id: 'Problem', examples: [PROBLEM_EXAMPLE] },
 );
 const ImageDocument = Type.Object(
   { ...ImageSchema.properties, content: ref('ImageContent') },

@@ -27,6 +27,26 @@ const PAGE_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+type Element = (props: { isIncludedOptions: object }) => unknown;
+type Page = { React: { createElement(component: Element, props: object): unknown } };
+
+/**
+ * A plugin of the page, which gets its text. Swagger UI ticks "Send empty value" of every field of a
+ * form that may be absent, and has no option for it.
+ */
+function sendOnlyWhatIsFilledIn() {
+  return {
+    wrapComponents: {
+      ParameterIncludeEmpty:
+        (Tick: Element, { React }: Page): Element =>
+        (props) => {
+          const isIncludedOptions = { ...props.isIncludedOptions, defaultValue: false };
+          return React.createElement(Tick, { ...props, isIncludedOptions });
+        },
+    },
+  };
+}
+
 /** Collects the schemas of the routes that are registered after it. */
 export async function describeRoutes(
   server: FastifyInstance,
@@ -76,7 +96,11 @@ export async function docsRoutes(
     routePrefix: '/docs',
     indexPrefix: basePath,
     staticCSP: PAGE_POLICY,
-    uiConfig: { layout: 'BaseLayout', displayRequestDuration: true },
+    uiConfig: {
+      layout: 'BaseLayout',
+      displayRequestDuration: true,
+      plugins: [sendOnlyWhatIsFilledIn],
+    },
     theme: { title: 'D&D Image Service' },
   });
 }

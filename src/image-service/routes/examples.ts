@@ -1,5 +1,6 @@
 import type { Image, ImageFields, ImagePatch } from '../../contract/image.ts';
 import type { Theme, ThemeFields } from '../../contract/theme.ts';
+import type { Problem } from '../../http/problem.ts';
 
 /**
  * What the documentation shows and its page sends. Without an example the page fills a field with
@@ -22,7 +23,7 @@ export const FIELDS_EXAMPLE: ImageFields = {
   visibility: 'public',
 };
 
-export const PATCH_EXAMPLE: ImagePatch = { description: 'Keeper of the northern woods' };
+export const PATCH_EXAMPLE: ImagePatch = { attributes: { level: 4 } };
 
 export const IMAGE_EXAMPLE: Image = {
   id: ID,
@@ -77,3 +78,13 @@ export const THEME_EXAMPLE = {
   synonyms: ['clockpunk'],
   image_count: 0,
 } satisfies Theme;
+
+export const PROBLEM_EXAMPLE = {
+  type: 'urn:dnd-image-service:problem:invalid_request',
+  title: 'The request is malformed',
+  status: 400,
+  detail: 'theme is required: a slug of up to 50 characters.',
+  code: 'invalid_request',
+  request_id: '5f0c9d1e-7',
+  errors: [{ field: 'theme', message: 'is required: a slug of up to 50 characters' }],
+} satisfies Problem;
