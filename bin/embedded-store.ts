@@ -7,11 +7,12 @@ import { Damages } from '../src/storage-service/damages.ts';
 import { openDataFolder } from '../src/storage-service/data-folder.ts';
 import { Intake } from '../src/storage-service/intake.ts';
 import { KeyedLock } from '../src/storage-service/keyed-lock.ts';
+import { Scrub } from '../src/storage-service/scrub.ts';
 import { Store } from '../src/storage-service/store.ts';
 import { Sweeper } from '../src/storage-service/sweeper.ts';
 import type { Log } from '../src/telemetry/log.ts';
 import type { Metrics } from '../src/telemetry/metrics.ts';
-import { measureState } from './measured.ts';
+import { measureScrub, measureState } from './measured.ts';
 
 /** A Store over SQLite and files in one data folder. */
 export async function openEmbeddedStore(
@@ -40,11 +41,15 @@ export async function openEmbeddedStore(
   const taken = (size: number, before: boolean) => metrics.upload(size, before);
   const intake = new Intake(folder.incoming, inspector, known, taken);
   measureState(metrics, { dataDir: config.dataDir, inspector, damages });
-  const { retentionDays, sweepSeconds } = config;
+  const { retentionDays, sweepSeconds, scrubDays: days } = config;
   const intervalMs = sweepSeconds * 1000;
   const sweeper = new Sweeper({ catalog, blobs, intake, locks, log, retentionDays, intervalMs });
   sweeper.start();
   closing.defer(() => sweeper.stop());
+  const scrub = new Scrub({ catalog, blobs, observer: damages, place: folder.scrub, days, log });
+  scrub.start();
+  closing.defer(() => scrub.stop());
+  measureScrub(metrics, scrub);
 
   const store = new Store({
     version,

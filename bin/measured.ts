@@ -6,6 +6,7 @@ import type { Count } from '../src/remote-storage/count.ts';
 import type { Requester } from '../src/remote-storage/requester.ts';
 import type { Catalog } from '../src/storage-service/catalog/catalog.ts';
 import type { Damages } from '../src/storage-service/damages.ts';
+import type { Scrub } from '../src/storage-service/scrub.ts';
 import { countInLog } from '../src/telemetry/count.ts';
 import type { Log } from '../src/telemetry/log.ts';
 import { standardOutput } from '../src/telemetry/log-output.ts';
@@ -49,6 +50,15 @@ export function measureLog(metrics: Metrics): void {
     'dnd_log_lines_lost_total',
     { help: 'Log lines lost because the output could not be written', label: 'reason' },
     () => standardOutput().lost,
+  );
+}
+
+/** What was read in the background to find damage. */
+export function measureScrub(metrics: Metrics, scrub: Pick<Scrub, 'read'>): void {
+  metrics.totals(
+    'dnd_scrubbed_total',
+    { help: 'Stored files read in the background and compared, and their bytes', label: 'what' },
+    () => scrub.read,
   );
 }
 

@@ -20,6 +20,13 @@ export const storageServiceSettings = {
     describe: 'seconds between two rounds that remove what nothing refers to any more',
     parse: wholeNumber(1, 86_400),
   } satisfies Setting<number>,
+  scrubDays: {
+    name: 'SCRUB_DAYS',
+    default: 30,
+    describe:
+      'days in which every stored file is read once and compared with its hash; 0 for never',
+    parse: wholeNumber(0, 3_650),
+  } satisfies Setting<number>,
 };
 
 /** Where the Storage Service listens, when it is a process of its own. */

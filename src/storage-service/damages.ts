@@ -24,7 +24,7 @@ export class Damages implements DamageObserver {
 
   /** How many blobs have each damage. */
   get counts(): Record<Damage, number> {
-    const counts = { missing: 0, size: 0, hash: 0 };
+    const counts = { missing: 0, size: 0, hash: 0, unreadable: 0 };
     for (const damage of this.#known.values()) counts[damage] += 1;
     return counts;
   }

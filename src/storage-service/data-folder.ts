@@ -14,6 +14,8 @@ export type DataFolder = {
   blobs: string;
   incoming: string;
   lock: string;
+  /** Where the scrub is; may be absent. */
+  scrub: string;
   /** Lets another process have the folder. */
   release(): void;
 };
@@ -69,6 +71,7 @@ export function partsOf(path: string): Omit<DataFolder, 'release'> {
     blobs: join(root, 'blobs'),
     incoming: join(root, 'incoming'),
     lock: join(root, 'lock.sqlite'),
+    scrub: join(root, 'scrub.json'),
   };
 }
 

@@ -1,7 +1,7 @@
 import { ServiceError } from '../../contract/errors.ts';
 
 /** What is wrong with the bytes of a blob. */
-export type Damage = 'missing' | 'size' | 'hash';
+export type Damage = 'missing' | 'size' | 'hash' | 'unreadable';
 
 /** Told of what is found out about stored bytes. */
 export type DamageObserver = {
@@ -14,6 +14,7 @@ const CAUSES: Record<Damage, string> = {
   missing: 'is missing',
   size: 'has another size than its row says',
   hash: 'does not have its hash',
+  unreadable: 'cannot be read from the disk',
 };
 
 export function contentDamaged(sha256: string, damage: Damage): ServiceError {
