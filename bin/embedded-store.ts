@@ -40,7 +40,8 @@ export async function openEmbeddedStore(
   const known = (sha256: string) => catalog.findBlob(sha256);
   const taken = (size: number, before: boolean) => metrics.upload(size, before);
   const intake = new Intake(folder.incoming, inspector, known, taken);
-  measureState(metrics, { dataDir: config.dataDir, inspector, damages });
+  measureState(metrics, { dataDir: config.dataDir, inspector, damages, catalog });
+  void catalog.lookForDamage();
   const { retentionDays, sweepSeconds, scrubDays: days } = config;
   const intervalMs = sweepSeconds * 1000;
   const sweeper = new Sweeper({ catalog, blobs, intake, locks, log, retentionDays, intervalMs });

@@ -5,6 +5,7 @@ import type { DecoderPool } from '../src/media/decoder-pool.ts';
 import type { Count } from '../src/remote-storage/count.ts';
 import type { Requester } from '../src/remote-storage/requester.ts';
 import type { Catalog } from '../src/storage-service/catalog/catalog.ts';
+import type { SqliteCatalog } from '../src/storage-service/catalog/sqlite/sqlite-catalog.ts';
 import type { Damages } from '../src/storage-service/damages.ts';
 import type { Scrub } from '../src/storage-service/scrub.ts';
 import { countInLog } from '../src/telemetry/count.ts';
@@ -16,12 +17,13 @@ type MeasuredState = {
   dataDir: string;
   inspector: Pick<DecoderPool, 'load'>;
   damages: Pick<Damages, 'counts'>;
+  catalog: Pick<SqliteCatalog, 'damaged'>;
 };
 
 /** What an operator watches of the state: its disk, its decoder, and events that are not yet told. */
 export function measureState(
   metrics: Metrics,
-  { dataDir, inspector, damages }: MeasuredState,
+  { dataDir, inspector, damages, catalog }: MeasuredState,
 ): void {
   metrics.gauges(
     'dnd_disk_bytes',
@@ -35,6 +37,9 @@ export function measureState(
     'dnd_decoder_jobs',
     { help: 'Images that are being inspected, or wait for it', label: 'state' },
     () => ({ running: inspector.load.jobs, waiting: inspector.load.waiting }),
+  );
+  metrics.gauge('dnd_catalog_damaged', '1 once damage was met: nothing is written any more', () =>
+    catalog.damaged ? 1 : 0,
   );
   metrics.gauge('dnd_decoder_pixels', 'Pixels being decoded', () => inspector.load.pixels);
   metrics.gauges(

@@ -28,3 +28,15 @@ export function storageUnavailable(cause: unknown): ServiceError {
   const message = 'The storage cannot be read or written at the moment; try again later.';
   return new ServiceError('storage_unavailable', message, { cause });
 }
+
+const DAMAGED_MESSAGE =
+  'The catalog is damaged: nothing is stored any more, and some images cannot be read. The operator must run "npm run verify" and restore a backup.';
+
+/** What the catalog's file says cannot be. Known by its message, which also crosses threads. */
+export function catalogDamaged(cause: unknown): ServiceError {
+  return new ServiceError('storage_unavailable', DAMAGED_MESSAGE, { cause });
+}
+
+export function isCatalogDamaged(error: unknown): error is ServiceError {
+  return error instanceof ServiceError && error.message === DAMAGED_MESSAGE;
+}

@@ -2,6 +2,7 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobStore } from './blobs/blob-store.ts';
 import type { Catalog } from './catalog/catalog.ts';
+import { isCatalogDamaged } from './disk-fault.ts';
 import type { Sweeper } from './sweeper.ts';
 
 const PAGE_BLOBS = 500;
@@ -94,12 +95,17 @@ async function findMissing(parts: VerifyParts, findings: Finding[]): Promise<num
 async function findInconsistency(parts: VerifyParts, findings: Finding[]): Promise<void> {
   const faults = await parts.catalog.check();
   if (faults.length === 0) return;
-  if (parts.repair) await parts.catalog.rebuild();
+  if (parts.repair) await parts.catalog.rebuild().catch(unlessDamaged);
   const left = parts.repair ? new Set(await parts.catalog.check()) : new Set(faults);
   for (const fault of faults) {
     const message = `The catalog disagrees with itself: ${fault}.`;
     findings.push({ what: 'catalog', message, repaired: !left.has(fault) });
   }
+}
+
+/** Damage is no fault of the repair: what it left is found again. */
+function unlessDamaged(error: unknown): void {
+  if (!isCatalogDamaged(error)) throw error;
 }
 
 /** Files of uploads that ended with their process. What one had put among the blobs is an orphan. */

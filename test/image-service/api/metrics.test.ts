@@ -61,6 +61,7 @@ test('uploads, equal copies, operations, errors and cache hits are counted', asy
   assert.equal(gained('dnd_delivery_cache_bytes'), image.content.size_bytes);
   assert.ok(valueIn(text, 'dnd_disk_bytes{what="free"}')! > 0);
   assert.equal(valueIn(text, 'dnd_decoder_jobs{state="running"}'), 0);
+  assert.equal(valueIn(text, 'dnd_catalog_damaged'), 0);
 });
 
 test('what runs is told by labels', async () => {

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { ServiceError } from '../../../contract/errors.ts';
-import { storageFull, storageUnavailable } from '../../disk-fault.ts';
+import { catalogDamaged, storageFull, storageUnavailable } from '../../disk-fault.ts';
 
 /**
  * Page cache of one connection. The operating system's cache holds what does not fit: to readers a
@@ -29,14 +29,20 @@ export function connect(path: string, access: 'write' | 'read'): DatabaseSync {
 
 /** Primary result codes, https://sqlite.org/rescode.html */
 const FULL = 13;
+const DAMAGED = new Set([11, 26]); // corrupt, not a database
 const AWAY = new Set([5, 6, 8, 10, 14]); // busy, locked, read-only, I/O error, cannot open
+
+/** A row holds what no release has written there: its page was changed and is still a page. */
+export class DamagedRowError extends Error {}
 
 /** What a failed statement means to a client; an error that is none passes unchanged. */
 export function catalogFault(error: unknown): unknown {
   if (error instanceof ServiceError) return error;
+  if (error instanceof DamagedRowError) return catalogDamaged(error);
   const { errcode } = error as { errcode?: number };
   if (errcode === undefined) return error;
   const primary = errcode & 0xff;
   if (primary === FULL) return storageFull(error);
+  if (DAMAGED.has(primary)) return catalogDamaged(error);
   return AWAY.has(primary) ? storageUnavailable(error) : error;
 }

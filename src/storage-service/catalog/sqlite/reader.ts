@@ -3,7 +3,7 @@ import type { Image } from '../../../contract/image.ts';
 import type { Theme } from '../../../contract/theme.ts';
 import type { Blob, RecordedEvent, Usage } from '../catalog.ts';
 import { LEASE_ENDED } from './hold.ts';
-import { BLOB_COLUMNS, IMAGE_COLUMNS, toBlob, toImage } from './rows.ts';
+import { BLOB_COLUMNS, IMAGE_COLUMNS, json, toBlob, toImage } from './rows.ts';
 import { Statements } from './statements.ts';
 import { allThemes } from './writes/themes.ts';
 
@@ -43,7 +43,7 @@ export class Reader {
       order by seq limit ?`;
     return this.#statements.all(sql, limit).map((row) => {
       const { place, message_id, event_type, data, created_at, operation_id } = row;
-      const event = { message_id, event_type, data: JSON.parse(data as string) };
+      const event = { message_id, event_type, data: json(data) };
       return { place, event, created_at, operation_id } as RecordedEvent;
     });
   }

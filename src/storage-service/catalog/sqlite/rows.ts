@@ -2,6 +2,7 @@ import { contentUrl } from '../../../contract/formats.ts';
 import type { Image } from '../../../contract/image.ts';
 import type { Theme } from '../../../contract/theme.ts';
 import type { Blob } from '../catalog.ts';
+import { DamagedRowError } from './connection.ts';
 import { wordsOf } from './search/words.ts';
 
 type Value = string | number | null;
@@ -15,8 +16,6 @@ export const IMAGE_COLUMNS = `
   b.sha256, b.size_bytes, b.media_type, b.width, b.height, b.pages, b.placeholder, b.palette`;
 
 export function toImage(row: Row): Image {
-  const time = (value: Value | undefined) =>
-    typeof value === 'number' ? new Date(value).toISOString() : null;
   return {
     id: row.id,
     type: row.type,
@@ -24,8 +23,8 @@ export function toImage(row: Row): Image {
     name: row.name,
     description: row.description,
     theme: row.theme,
-    tags: JSON.parse(row.tags as string),
-    attributes: JSON.parse(row.attributes as string),
+    tags: json(row.tags),
+    attributes: json(row.attributes),
     source_type: row.source_type,
     source_id: row.source_id,
     owner: row.owner,
@@ -41,7 +40,7 @@ export function toImage(row: Row): Image {
       filename: row.filename,
       pages: row.pages,
       placeholder: row.placeholder,
-      palette: JSON.parse(row.palette as string),
+      palette: json(row.palette),
       updated_at: time(row.content_updated_at),
     },
     version: row.version,
@@ -49,6 +48,22 @@ export function toImage(row: Row): Image {
     updated_at: time(row.updated_at),
     deleted_at: time(row.deleted_at),
   } as Image;
+}
+
+function time(value: Value | undefined): string | null {
+  if (typeof value !== 'number') return null;
+  const date = new Date(value);
+  if (Number.isNaN(date.getTime())) throw new DamagedRowError(`${value} is no time`);
+  return date.toISOString();
+}
+
+/** The value of a column that holds JSON. */
+export function json<T>(text: Value | undefined): T {
+  try {
+    return JSON.parse(text as string) as T;
+  } catch (cause) {
+    throw new DamagedRowError('A column holds no JSON', { cause });
+  }
 }
 
 /** The columns that say something of the image, named as in its table. */
@@ -84,7 +99,7 @@ export function nameKey(name: string): string {
 }
 
 export function toTheme(row: Row): Theme {
-  return { ...row, synonyms: JSON.parse(row.synonyms as string) } as Theme;
+  return { ...row, synonyms: json(row.synonyms) } as Theme;
 }
 
 export const BLOB_COLUMNS =
@@ -99,6 +114,6 @@ export function toBlob(row: Row): Blob {
     height: row.height,
     pages: row.pages,
     placeholder: row.placeholder,
-    palette: JSON.parse(row.palette as string),
+    palette: json(row.palette),
   } as Blob;
 }

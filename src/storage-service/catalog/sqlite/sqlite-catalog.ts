@@ -21,10 +21,11 @@ import type {
   Written,
 } from '../catalog.ts';
 import { connect } from './connection.ts';
+import { Damage, type DamageLog } from './damage.ts';
 import { requireCurrentSchema } from './schema.ts';
 import { tooSlow } from './search/lister.ts';
 import { CatalogThread } from './threads/catalog-thread.ts';
-import type { Notice, ReadCalls, WriteCalls } from './threads/messages.ts';
+import { type Notice, REPAIR, type ReadCalls, type WriteCalls } from './threads/messages.ts';
 
 /** Work on the whole catalog: minutes for millions of images. */
 const WHOLE_DEADLINE_MS = 60 * 60 * 1000;
@@ -33,11 +34,6 @@ const PING_WRITE_SHARE = 0.75;
 /** Often enough to see that it goes on. */
 const REINDEXING_LOGGED_EVERY_MS = 10_000;
 const REINDEXING_RETRY_MS = 60_000;
-
-type Log = {
-  info(data: object, message: string): void;
-  warn(data: object, message: string): void;
-};
 
 /**
  * The catalog in one SQLite file: a thread that writes, one that reads beside it, and a second of
@@ -48,22 +44,25 @@ export class SqliteCatalog implements Catalog {
   /** Undefined: for reading alone. */
   readonly #writer: CatalogThread | undefined;
   readonly #readers: CatalogThread[] = [];
-  readonly #log: Log | undefined;
+  readonly #log: DamageLog | undefined;
   readonly #closing = new AbortController();
+  readonly #damage: Damage;
   readonly #reindexing: Promise<void>;
   #starting: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
 
-  private constructor(path: string, writer?: CatalogThread, log?: Log) {
+  private constructor(path: string, writer?: CatalogThread, log?: DamageLog) {
     this.#path = path;
     this.#writer = writer;
     this.#log = log;
+    this.#damage = new Damage(log);
     this.#reindexing = writer ? this.#reindex() : Promise.resolve();
     // Not awaited: a service can answer that it works before anybody asks for a list.
     this.#starting = this.#addReader();
   }
 
   /** Makes or migrates the file. Throws when its schema is newer than this release. */
-  static async open(path: string, log?: Log): Promise<SqliteCatalog> {
+  static async open(path: string, log?: DamageLog): Promise<SqliteCatalog> {
     const tell = ({ clockBehindMs }: Notice) => {
       const message =
         'The clock is behind the newest image: it was ahead, or was set back. New times follow the clock; the order of creation is kept';
@@ -71,6 +70,15 @@ export class SqliteCatalog implements Catalog {
     };
     const writer = await CatalogThread.start({ path, access: 'write' }, tell);
     return new SqliteCatalog(path, writer, log);
+  }
+
+  /** Checks the file for a bounded time, beside all calls. Never fails. */
+  lookForDamage(options?: Parameters<Damage['look']>[2]): Promise<void> {
+    return this.#damage.look(this.#path, this.#closing.signal, options);
+  }
+
+  get damaged(): boolean {
+    return this.#damage.fault !== undefined;
   }
 
   /** Throws unless the file has the schema of this release. */
@@ -122,6 +130,8 @@ export class SqliteCatalog implements Catalog {
   }
 
   unpublishedEvents(limit: number): Promise<RecordedEvent[]> {
+    // That they are published could not be recorded, and they would be published for ever.
+    if (this.damaged) return Promise.resolve([]);
     return this.#read('unpublishedEvents', [limit]);
   }
 
@@ -180,7 +190,12 @@ export class SqliteCatalog implements Catalog {
     return this.#read('usage', []);
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.#closing.abort();
     await this.#reindexing;
     await this.#starting;
@@ -194,7 +209,7 @@ export class SqliteCatalog implements Catalog {
     deadline = Date.now() + READ_DEADLINE_MS,
   ): Promise<T> {
     const reader = await this.#idlestReader();
-    return reader.ask(call, values, deadline, tooSlow);
+    return this.#damage.watch(reader.ask(call, values, deadline, tooSlow));
   }
 
   async #idlestReader(): Promise<CatalogThread> {
@@ -223,7 +238,7 @@ export class SqliteCatalog implements Catalog {
           'Updating the search index of an earlier release; some searches beyond ASCII find less until it ends';
         this.#log?.info({ images_left: left }, message);
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted || this.damaged) return;
         this.#log?.warn({ err: error }, 'The search index could not be updated; trying again');
         await sleep(REINDEXING_RETRY_MS, undefined, { signal, ref: false }).catch(() => {});
       }
@@ -247,7 +262,8 @@ export class SqliteCatalog implements Catalog {
     deadline = Date.now() + WRITE_DEADLINE_MS,
   ): Promise<T> {
     if (!this.#writer) throw storageUnavailable(new Error('The catalog was opened to read.'));
-    return this.#writer.ask(call, values, deadline, outcomeUnknown);
+    if (this.#damage.fault && call !== REPAIR) throw this.#damage.fault;
+    return this.#damage.watch(this.#writer.ask(call, values, deadline, outcomeUnknown));
   }
 }
 

@@ -1,6 +1,6 @@
 import { type Format, MEDIA_TYPES } from '../../../../contract/formats.ts';
 import type { Image, ImageFilter } from '../../../../contract/image.ts';
-import type { Row } from '../rows.ts';
+import { json, type Row } from '../rows.ts';
 
 export const FILTERED_COLUMNS = `i.deleted_at, i.type, i.subtype, i.theme, i.source_type,
   i.source_id, i.owner, i.visibility, i.tags, i.attributes, b.media_type, b.width, b.height`;
@@ -34,14 +34,14 @@ export function rowFilter(
   const { tag, attr } = filter;
   if (tag) {
     tests.push((row) => {
-      const tags = JSON.parse(row.tags as string) as string[];
+      const tags = json<string[]>(row.tags);
       return tag.every((wanted) => tags.includes(wanted));
     });
   }
   if (attr) {
     const wanted = Object.entries(attr);
     tests.push((row) => {
-      const attributes = JSON.parse(row.attributes as string) as Image['attributes'];
+      const attributes = json<Image['attributes']>(row.attributes);
       return wanted.every(([key, values]) => {
         if (!Object.hasOwn(attributes, key)) return false;
         return [attributes[key]].flat().some((scalar) => values.includes(String(scalar)));

@@ -39,6 +39,9 @@ export type ReadCalls = {
   | 'usage'
 > & { check(): string[] };
 
+/** The one write that is made to a damaged catalog. */
+export const REPAIR = 'rebuild' satisfies keyof WriteCalls;
+
 /** Ends the thread after what it has begun. */
 export const CLOSE = 'close';
 

@@ -2,6 +2,7 @@ import { flushCompileCache } from 'node:module';
 import type { DatabaseSync } from 'node:sqlite';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { ServiceError, toServiceError } from '../../../../contract/errors.ts';
+import { isCatalogDamaged } from '../../../disk-fault.ts';
 import { catalogFault, connect } from '../connection.ts';
 import { faultsOf } from '../writes/consistency.ts';
 import {
@@ -9,6 +10,7 @@ import {
   type Asked,
   CLOSE,
   type Notice,
+  REPAIR,
   type ReadCalls,
   type WorkerSettings,
 } from './messages.ts';
@@ -68,6 +70,7 @@ function serveWrites(db: DatabaseSync): void {
     port.postMessage({ clockBehindMs } satisfies Notice);
   });
   let closing = false;
+  let damage: ServiceError | undefined;
   port.on('message', (asked: Asked | typeof CLOSE) => {
     if (asked === CLOSE) closing = true;
     else for (const answer of commit([asked], next)) port.postMessage(answer);
@@ -76,6 +79,7 @@ function serveWrites(db: DatabaseSync): void {
 
   /** `group`, and what comes while it is carried out. */
   function commit(group: Asked[], more?: (taken: number) => Asked | undefined): Answered[] {
+    if (damage && group[0]?.call !== REPAIR) return group.map(({ id }) => refusal(id, damage));
     try {
       writes.begin();
       const answers: Answered[] = [];
@@ -90,7 +94,10 @@ function serveWrites(db: DatabaseSync): void {
       writes.undo();
       // Alone, none costs another its effect.
       if (group.length > 1) return group.flatMap((asked) => commit([asked]));
-      return group.map(({ id }) => refusal(id, error));
+      const fault = catalogFault(error);
+      // What has been found damaged is not written to any more, except to mend it.
+      if (isCatalogDamaged(fault) && group[0]?.call !== REPAIR) damage = fault;
+      return group.map(({ id }) => refusal(id, fault));
     }
   }
 

@@ -1,4 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { isCatalogDamaged } from '../../../disk-fault.ts';
+import { catalogFault } from '../connection.ts';
 import { IMAGE_COLUMNS, nameKey, type Row, toImage } from '../rows.ts';
 import { endReindexing } from '../search/reindexing.ts';
 import type { SearchIndex } from '../search/search-index.ts';
@@ -10,40 +12,63 @@ const REBUILD_BATCH_IMAGES = 1_000;
 
 /** Theme counts as they are kept and as the images have them. */
 const THEME_COUNTS = `
-  select name, image_count as kept, coalesce(counted, 0) as counted from themes
-  left join (select theme, count(*) as counted from images where deleted_at is null group by theme)
+  select name, image_count as kept, coalesce(live, 0) as counted from themes
+  left join (select theme, count(*) as live from images where deleted_at is null group by theme)
     on theme = name`;
 
 const UNCLAIMED_BYTES =
   'select coalesce(sum(source_size_bytes), 0) as number from leases where not claimed';
 
-/** What is wrong within the catalog, a sentence each. Reads all of it. */
+/** What is wrong within the catalog, a sentence each. Reads all of it, but for what is damaged. */
 export function faultsOf(db: DatabaseSync): string[] {
-  const faults = db
-    .prepare('pragma quick_check(10)')
-    .all()
-    .map((row) => String(row.quick_check))
-    .filter((result) => result !== 'ok');
-  const number = (sql: string) => Number(db.prepare(sql).get()?.number);
-  for (const [table, condition] of [
-    ['search_live', 'is null'],
-    ['search_deleted', 'is not null'],
-  ]) {
-    const rows = number(`select count(*) as number from ${table} where ${table} match '"${ANY}"'`);
-    const images = number(`select count(*) as number from images where deleted_at ${condition}`);
-    if (rows !== images) faults.push(`${table} holds ${rows} rows for ${images} images`);
+  const faults: string[] = [];
+  for (const [what, look] of Object.entries(LOOKS)) {
+    try {
+      faults.push(...look(db));
+    } catch (error) {
+      if (!isCatalogDamaged(catalogFault(error))) throw error;
+      faults.push(`${what} cannot be read: ${(error as Error).message}`);
+    }
   }
-  for (const { name, kept, counted } of db.prepare(`${THEME_COUNTS} where kept <> counted`).all()) {
-    faults.push(`theme ${name} says ${kept} images and has ${counted}`);
-  }
-  const kept = number(`select value as number from settings where name = 'unclaimed_bytes'`);
-  const leased = number(UNCLAIMED_BYTES);
-  if (kept !== leased) faults.push(`unclaimed_bytes says ${kept} and leases say ${leased}`);
-  const lost = number(
-    'select count(*) as number from images where blob not in (select id from blobs)',
-  );
-  if (lost > 0) faults.push(`${lost} images have no row for their bytes`);
   return faults;
+}
+
+const LOOKS: Record<string, (db: DatabaseSync) => string[]> = {
+  'the file': (db) => {
+    const results = db.prepare('pragma quick_check(10)').all();
+    return results.map((row) => String(row.quick_check)).filter((result) => result !== 'ok');
+  },
+  'the search index': (db) => searchFaults(db, 'search_live', 'is null'),
+  'the search index of deleted images': (db) => searchFaults(db, 'search_deleted', 'is not null'),
+  'the list of themes': (db) => {
+    const wrong = db.prepare(`${THEME_COUNTS} where kept <> counted`).all();
+    return wrong.map(
+      ({ name, kept, counted }) => `theme ${name} says ${kept} images and has ${counted}`,
+    );
+  },
+  'the list of leases': (db) => {
+    const kept = number(db, `select value as number from settings where name = 'unclaimed_bytes'`);
+    const leased = number(db, UNCLAIMED_BYTES);
+    return kept === leased ? [] : [`unclaimed_bytes says ${kept} and leases say ${leased}`];
+  },
+  'the list of images': (db) => {
+    const lost = number(
+      db,
+      'select count(*) as number from images where blob not in (select id from blobs)',
+    );
+    return lost === 0 ? [] : [`${lost} images have no row for their bytes`];
+  },
+};
+
+function searchFaults(db: DatabaseSync, table: string, deleted: string): string[] {
+  const found = `select count(*) as number from ${table} where ${table} match '"${ANY}"'`;
+  const rows = number(db, found);
+  const images = number(db, `select count(*) as number from images where deleted_at ${deleted}`);
+  return rows === images ? [] : [`${table} holds ${rows} rows for ${images} images`];
+}
+
+function number(db: DatabaseSync, sql: string): number {
+  return Number(db.prepare(sql).get()?.number);
 }
 
 /** Within a transaction of the caller. Known words stay: a running service remembers them. */

@@ -20,7 +20,7 @@ import {
   restored,
   updated,
 } from '../../change.ts';
-import { BLOB_COLUMNS, IMAGE_COLUMNS, imageRow, type Row, toBlob, toImage } from '../rows.ts';
+import { BLOB_COLUMNS, IMAGE_COLUMNS, imageRow, json, type Row, toBlob, toImage } from '../rows.ts';
 import type { Indexing, SearchIndex } from '../search/search-index.ts';
 import { Statements } from '../statements.ts';
 import { RowClock } from './row-clock.ts';
@@ -74,7 +74,7 @@ export class Writer {
     if (known) {
       this.#giveUpLease(operation_id);
       if (known.fingerprint !== fingerprint) return operationIdReused();
-      return repeated(JSON.parse(known.answer as string) as Answer);
+      return repeated(json<Answer>(known.answer));
     }
     if (Date.now() > operation.deadline) {
       const message = 'The deadline passed before the change was made; nothing changed.';
