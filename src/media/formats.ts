@@ -5,6 +5,7 @@ import { scanAvif } from './location/containers/avif.ts';
 import { scanGif } from './location/containers/gif.ts';
 import { scanJpeg } from './location/containers/jpeg.ts';
 import { scanPng } from './location/containers/png.ts';
+import { withTrailer } from './location/containers/trailer.ts';
 import { scanWebp } from './location/containers/webp.ts';
 import type { Scanner } from './location/scan.ts';
 
@@ -29,22 +30,22 @@ export const FORMAT_TABLE = {
   png: {
     matches: (head) => startsWith(head, PNG_SIGNATURE),
     vips: { format: 'png', loader: 'VipsForeignLoadPng' },
-    scan: scanPng,
+    scan: withTrailer(scanPng),
   },
   jpeg: {
     matches: (head) => startsWith(head, '\xff\xd8\xff'),
     vips: { format: 'jpeg', loader: 'VipsForeignLoadJpeg' },
-    scan: scanJpeg,
+    scan: withTrailer(scanJpeg),
   },
   webp: {
     matches: (head) => startsWith(head, 'RIFF') && startsWith(head.subarray(8), 'WEBP'),
     vips: { format: 'webp', loader: 'VipsForeignLoadWebp' },
-    scan: scanWebp,
+    scan: withTrailer(scanWebp),
   },
   gif: {
     matches: (head) => startsWith(head, 'GIF87a') || startsWith(head, 'GIF89a'),
     vips: { format: 'gif', loader: 'VipsForeignLoadNsgif' },
-    scan: scanGif,
+    scan: withTrailer(scanGif),
   },
   avif: {
     matches: hasAvifBrand,

@@ -7,6 +7,8 @@ export type Scan = {
   edits: Edit[];
   /** Frames by the container's own count, where libvips may see fewer. */
   frames: number;
+  /** Where the image ends; what follows it is searched on its own. */
+  end: number;
 };
 
 /** Throws MalformedError for a file that cannot be walked to the end of its image. */

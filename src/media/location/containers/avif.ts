@@ -3,33 +3,37 @@ import { type ByteSource, MalformedError } from '../byte-source.ts';
 import { minimalExif, readExif, withoutPrefix } from '../metadata/exif.ts';
 import { xmpHasLocation } from '../metadata/xmp-iptc.ts';
 import { METADATA_MAX_BYTES, type Scan } from '../scan.ts';
-import { type Box, boxesOf, childOf } from './boxes.ts';
+import { type Box, boxesOf } from './boxes.ts';
 import { type Extent, type Item, itemsOf } from './items.ts';
+import { boxEdits, newBudget } from './movie.ts';
+import { trailerEdits } from './trailer.ts';
 
 /**
  * AVIF keeps metadata as items beside those of the picture, found by offsets into the file (ISO/IEC
  * 14496-12, §8.11). So nothing is moved: what holds location is overwritten where it stands.
  */
 
-/** The top-level box that holds XMP in files of this family (XMP, part 3, §1.1.4). */
-const XMP_UUID = Buffer.from('be7acfcb97a942e89c71999491e3afac', 'hex');
-/** User data of a movie with a place in it (3GPP TS 26.244, §8.2.3; QuickTime). */
-const PLACE_BOXES = new Set(['loci', '\xa9xyz']);
+/** Top-level boxes of the standard without metadata; others, such as Google's `mpvd`, hold films. */
+const WITHOUT_METADATA = new Set(['ftyp', 'mdat', 'free', 'skip', 'sidx', 'styp']);
 const EMPTY_PACKET = '<x:xmpmeta xmlns:x="adobe:ns:meta/"/>';
+const MOVIE_BOXES = new Set(['meta', 'moov', 'moof', 'udta', 'uuid']);
 /** An image has one of each. */
 const METADATA_ITEMS_MAX = 32;
 
 export function scanAvif(source: ByteSource): Scan {
   const edits: Edit[] = [];
+  const budget = newBudget();
   for (const box of boxesOf(source, 0, source.size)) {
     if (box.type === 'meta') edits.push(...itemEdits(source, box));
-    else if (box.type === 'uuid' && holdsXmpPlace(source, box)) edits.push(freed(box));
-    else if (box.type === 'moov') edits.push(...movieEdits(source, box));
+    if (MOVIE_BOXES.has(box.type)) edits.push(...boxEdits(source, box, budget));
+    else if (!WITHOUT_METADATA.has(box.type)) {
+      edits.push(...trailerEdits(source, box.start, box.end));
+    }
   }
   edits.sort((one, other) => one.offset - other.offset);
   const overlap = edits.some((edit, n) => n > 0 && edit.offset < endOf(edits[n - 1]!));
   if (overlap) throw new MalformedError('its blocks of metadata overlap');
-  return { edits, frames: 1 };
+  return { edits, frames: 1, end: source.size };
 }
 
 function itemEdits(source: ByteSource, meta: Box): Edit[] {
@@ -77,30 +81,6 @@ function scattered(extents: Extent[], bytes: Buffer): Edit[] {
     used += bytes.copy(replacement, 0, used);
     return { offset, length, replacement };
   });
-}
-
-function movieEdits(source: ByteSource, movie: Box): Edit[] {
-  const userData = childOf(source, movie, 'udta');
-  if (!userData) return [];
-  const places = [...boxesOf(source, userData.start, userData.end)];
-  return places.filter(({ type }) => PLACE_BOXES.has(type)).map(freed);
-}
-
-function holdsXmpPlace(source: ByteSource, { start, end }: Box): boolean {
-  const length = end - start;
-  if (length < XMP_UUID.length || !source.read(start, XMP_UUID.length).equals(XMP_UUID))
-    return false;
-  return length > METADATA_MAX_BYTES || xmpHasLocation(source.read(start, length));
-}
-
-/** A box of the same size that means nothing. */
-function freed({ offset, start, end }: Box): Edit {
-  const replacement = Buffer.alloc(end - (offset + 4));
-  replacement.write('free', 'latin1');
-  // A 64-bit size stands behind the type and must stay.
-  const sizeBytes = start - offset - 8;
-  if (sizeBytes > 0) replacement.writeBigUInt64BE(BigInt(end - offset), 4);
-  return { offset: offset + 4, length: replacement.length, replacement };
 }
 
 const endOf = ({ offset, length }: Edit) => offset + length;

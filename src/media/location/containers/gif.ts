@@ -30,7 +30,7 @@ export function scanGif(source: ByteSource): Scan {
   for (;;) {
     const offset = at;
     const introducer = source.byte(at);
-    if (introducer === TRAILER) return { edits, frames };
+    if (introducer === TRAILER) return { edits, frames, end: at + 1 };
     if (introducer === IMAGE) {
       frames += 1;
       const flags = source.byte(at + 9);

@@ -8,11 +8,9 @@ import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 /**
  * JPEG segments (ITU-T T.81, annex B). Metadata stands in APP1 (Exif, XMP) and APP13 (IPTC).
  *
- * Behind the end of the image other bytes may follow; they are kept and never interpreted, with one
- * exception: cameras append further JPEG images there (CIPA DC-007, Multi-Picture Format; gain
- * maps), each with Exif of its own, so these are searched as the first one is. MPF finds them by
- * offsets and lengths. So in them, and in a file that has an MPF index, a block is overwritten and
- * keeps its length; elsewhere it is cut out.
+ * Cameras append further JPEG images behind the first one (CIPA DC-007, Multi-Picture Format; gain
+ * maps), each with Exif of its own. MPF finds them by offsets and lengths. So in them, and in a file
+ * that has an MPF index, a block is overwritten and keeps its length; elsewhere it is cut out.
  */
 
 const SOI = 0xd8;
@@ -53,18 +51,23 @@ export function scanJpeg(source: ByteSource): Scan {
   const image = walkImage(source, 0);
   if (image.fault) throw new MalformedError(image.fault);
   const edits = editsOf(source, image, image.indexed);
-  let end = image.end;
-  for (;;) {
-    const start = source.indexOf(IMAGE_START, end);
-    if (start < 0) break;
+  edits.sort((one, other) => one.offset - other.offset);
+  return { edits, frames: 1, end: image.end };
+}
+
+/** Of the images that begin between the two offsets; every edit keeps its length. */
+export function furtherImageEdits(source: ByteSource, start: number, end: number): Edit[] {
+  const edits: Edit[] = [];
+  let at = source.indexOf(IMAGE_START, start);
+  while (at >= 0 && at < end) {
     // Bytes that only look like an image are passed over: the search goes on where the look ended.
-    const further = walkImage(source, start);
-    edits.push(...editsOf(source, further, true));
+    const image = walkImage(source, at);
+    edits.push(...editsOf(source, image, true));
     if (edits.length > EDITS_MAX)
       throw new MalformedError('it has too many blocks of location data');
-    end = further.end;
+    at = source.indexOf(IMAGE_START, image.end);
   }
-  return { edits: edits.sort((one, other) => one.offset - other.offset), frames: 1 };
+  return edits;
 }
 
 /** Strict where a decoder would go on with grey: behind the first scan only known markers may come. */

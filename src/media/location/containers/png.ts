@@ -37,16 +37,18 @@ export function scanPng(source: ByteSource): Scan {
   // APNG (PNG Third Edition, §4.9): what it announces and what it brings, whichever is more.
   let announced = 0;
   let brought = 0;
+  let end = 0;
   for (const chunk of pngChunks(source)) {
     if (chunk.type === 'acTL' && chunk.length >= 4) {
       announced = source.read(chunk.offset, 4).readUInt32BE();
     } else if (chunk.type === 'fcTL') brought += 1;
+    end = chunk.offset + chunk.length + 4;
     const replacement = withoutLocation(source, chunk);
     if (replacement === null) continue;
     const offset = chunk.offset - 8;
     edits.push({ offset, length: chunk.length + CHUNK_FRAME_BYTES, replacement });
   }
-  return { edits, frames: announced > 0 ? Math.max(announced, brought) : 1 };
+  return { edits, frames: announced > 0 ? Math.max(announced, brought) : 1, end };
 }
 
 /** What takes the place of the chunk; null: it holds no location and stays. */

@@ -38,7 +38,7 @@ export function scanWebp(source: ByteSource): Scan {
     }
     at += whole;
   }
-  return { edits: edits.length > 0 ? withHeader(edits, end, flags, dropped) : [], frames };
+  return { edits: edits.length > 0 ? withHeader(edits, end, flags, dropped) : [], frames, end };
 }
 
 /** What takes the place of the chunk; null: it holds no location and stays. */
