@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { createInflate } from 'node:zlib';
 import { ByteSource, CutShortError, MalformedError } from '../location/byte-source.ts';
 import { type Chunk, pngChunks } from '../location/containers/png.ts';
+import type { Size } from '../location/scan.ts';
 
 /**
  * libvips decodes the default image of an APNG alone, so the other frames are proven here: each
@@ -39,13 +40,16 @@ export async function checkApngFrames(path: string): Promise<void> {
       // The first frame may be the default image: then it has no fdAT.
       if (frame && frame.data.length > 0) await checkFrame(path, canvas, frame);
       if (chunk.type === 'fcTL') frame = frameOf(source, canvas, chunk);
+      else frame = null;
     }
+    // A file without its end.
+    if (frame && frame.data.length > 0) await checkFrame(path, canvas, frame);
   } finally {
     source.close();
   }
 }
 
-function canvasOf(source: ByteSource): Canvas {
+export function canvasOf(source: ByteSource): Canvas {
   const header = source.read(16, 13);
   const channels = CHANNELS[header[9]!];
   if (!channels) throw new MalformedError('its colour type does not exist');
@@ -92,7 +96,7 @@ async function* compressed(path: string, chunks: Chunk[]): AsyncGenerator<Buffer
 }
 
 /** Of the pixels before compression: each line of each pass begins with its filter. */
-function rawBytes({ pixelBits, interlaced }: Canvas, { width, height }: Frame): number {
+export function rawBytes({ pixelBits, interlaced }: Canvas, { width, height }: Size): number {
   const lines = (columns: number, rows: number) =>
     columns > 0 ? rows * (1 + Math.ceil((columns * pixelBits) / 8)) : 0;
   if (!interlaced) return lines(width, height);

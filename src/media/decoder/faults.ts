@@ -1,6 +1,6 @@
 import { ServiceError } from '../../contract/errors.ts';
 import { unsupportedMedia } from '../formats.ts';
-import { CutShortError, MalformedError } from '../location/byte-source.ts';
+import { CutShortError, MalformedError, UnsupportedVariantError } from '../location/byte-source.ts';
 
 /** What is wrong with a file that cannot be read, as its sender is told. */
 
@@ -10,11 +10,6 @@ const VIEWER = 'Send a file that opens in a viewer.';
 /** Texts of libvips, its codecs and zlib, and what they mean; the first that matches counts. */
 const MEANINGS: readonly { says: RegExp; kind: 'cut' | 'damaged' | 'unsupported'; text: string }[] =
   [
-    {
-      says: /arithmetic cod|Unsupported JPEG process|precision \d+|Unsupported marker type/i,
-      kind: 'unsupported',
-      text: 'This kind of JPEG (lossless, hierarchical, arithmetic coding or more than 8 bits) is not supported. Save it as a baseline or progressive JPEG of 8 bits.',
-    },
     {
       says: /unsupported (codec|feature|color|image type|bit)|no decoding plugin|decoder plugin/i,
       kind: 'unsupported',
@@ -43,6 +38,7 @@ export function faultOf(error: unknown): ServiceError {
   if (error instanceof Error && 'syscall' in error) {
     return new ServiceError('internal', 'The image could not be inspected.');
   }
+  if (error instanceof UnsupportedVariantError) return unsupportedMedia(error.message);
   if (error instanceof CutShortError) return unreadable(`cut short: ${error.message}`, WHOLE);
   if (error instanceof MalformedError) return unreadable(`damaged: ${error.message}`, VIEWER);
   const said = `${error} ${Object(error).code ?? ''}`;

@@ -30,26 +30,29 @@ export async function readHeader({
     const animation = format === 'avif' ? sequenceOf(source) : null;
     if (animation && !hasStillImage(source)) throw animationAlone();
     if (animation) checkLimits(animation);
+    const scanned = scan(source);
+    const { canvas, reach, unended } = scanned;
+    for (const size of [canvas, reach]) if (size) checkLimits({ ...size, frames: scanned.frames });
     // The limits are ours to check: sharp's error would not tell which.
-    const input = inputOf(path, format);
+    const input = inputOf(path, { format, unended });
     const seen = await sharp(input, { limitInputPixels: false }).metadata();
-    if (seen.format !== vips.format)
+    if (seen.format !== vips.format) {
       throw new MalformedError(`its content is of the format ${seen.format}`);
+    }
     const { width, height } = seen.autoOrient;
+    // Of AVIF the pages are further still images, and only the first is shown.
+    const pages = format === 'avif' ? 1 : (seen.pages ?? 1);
+    checkLimits({ width, height, frames: Math.max(scanned.frames, pages) });
     const header: Header = {
       format,
-      width,
-      height,
-      // Of AVIF the pages are further still images, and only the first is shown.
-      frames: format === 'avif' ? 1 : (seen.pages ?? 1),
+      ...(canvas ?? { width, height }),
+      // libvips sees one frame of an APNG; of the others it decodes as many as it sees.
+      frames: format === 'png' ? scanned.frames : pages,
       orientation: seen.orientation ?? 1,
+      ...(unended && { unended }),
+      ...animation,
     };
-    checkLimits(header);
-    const { edits, frames } = scan(source);
-    checkLimits({ ...header, frames: Math.max(frames, header.frames) });
-    // libvips sees one frame of an APNG; of the others it decodes as many as it sees.
-    if (format === 'png') header.frames = frames;
-    return { header: { ...header, ...animation }, edits };
+    return { header, edits: scanned.edits };
   } finally {
     source.close();
   }

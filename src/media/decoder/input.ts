@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Format } from '../../contract/formats.ts';
 import { ByteSource } from '../location/byte-source.ts';
 import { boxesOf } from '../location/containers/boxes.ts';
+import { NOTHING, type Unended } from '../location/scan.ts';
 
 const BRAND_AT = 8;
 /** Major brands of AVIF by which libvips recognises it (heifload.c). */
@@ -10,9 +11,17 @@ const KNOWN_BRANDS = new Set(['avif', 'mif1', 'msf1']);
 /** By these libheif expects a track, which is hidden from it. */
 const SEQUENCE_BRANDS = new Set(['avis', 'msf1']);
 
+type Kind = { format: Format; unended?: Unended | undefined };
+
 /** What sharp is to read: the file, or its bytes where libvips needs them a little otherwise. */
-export function inputOf(path: string, format: Format): string | Buffer {
+export function inputOf(path: string, { format, unended }: Kind): string | Buffer {
+  if (unended) return withEnd(path, unended);
   return format === 'avif' ? stillImageOf(path) : path;
+}
+
+/** With its end, and before that more bytes if there are any. */
+export function withEnd(path: string, { at, tail }: Unended, more: Uint8Array = NOTHING): Buffer {
+  return Buffer.concat([readFileSync(path).subarray(0, at), more, tail]);
 }
 
 /** libvips refuses some brands, and libheif a file with a track that it does not understand. */

@@ -1,6 +1,7 @@
 import type { ErrorData } from '../../contract/errors.ts';
 import type { Format } from '../../contract/formats.ts';
 import type { Edit } from '../inspector.ts';
+import type { Unended } from '../location/scan.ts';
 
 /** What the service and its decoder process say to each other; the process keeps nothing. */
 
@@ -13,6 +14,8 @@ export type Header = {
   frames: number;
   /** EXIF orientation, 1–8, that width and height already follow. */
   orientation: number;
+  /** The file lacks its end, and the decode has to show whether pixels are missing too. */
+  unended?: Unended;
 };
 
 export type Look = { placeholder: string; palette: string[] };

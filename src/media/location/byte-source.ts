@@ -15,6 +15,11 @@ export class CutShortError extends MalformedError {
   override readonly name = 'CutShortError';
 }
 
+/** A variant of a format that browsers do not show. The message is the whole text. */
+export class UnsupportedVariantError extends Error {
+  override readonly name = 'UnsupportedVariantError';
+}
+
 /**
  * A file read in bounded pieces. Reads are synchronous: they run in the decoder process, where a
  * page-cache hit costs less than a turn of libuv's pool, which the decodes keep busy.

@@ -9,9 +9,25 @@ export type Scan = {
   frames: number;
   /** Where the image ends; what follows it is searched on its own. */
   end: number;
+  /** The file lacks its end. The decode shows whether pixels are missing as well. */
+  unended?: Unended;
+  /** Where browsers draw the frames, and how far these reach, where libvips may see other sizes. */
+  canvas?: Size;
+  reach?: Size;
 };
 
-/** Throws MalformedError for a file that cannot be walked to the end of its image. */
+export type Size = { width: number; height: number };
+
+export type Unended = {
+  /** Where the data of the picture ends at the latest. */
+  at: number;
+  /** What would have to follow there. */
+  tail: Uint8Array;
+  /** Why the file has no end: goes on from "The image is cut short:". */
+  why: string;
+};
+
+/** Throws MalformedError for a file that cannot be walked through its picture. */
 export type Scanner = (source: ByteSource) => Scan;
 
 /** A larger block of metadata is not read: it cannot be proven free, so it counts as holding. */

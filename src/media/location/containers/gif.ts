@@ -1,14 +1,16 @@
 import type { Edit } from '../../inspector.ts';
-import { type ByteSource, MalformedError } from '../byte-source.ts';
+import { type ByteSource, CutShortError, MalformedError } from '../byte-source.ts';
 import { photoshopHasLocation } from '../metadata/photoshop.ts';
 import { iptcHasLocation, xmpHasLocation } from '../metadata/xmp-iptc.ts';
-import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
+import { METADATA_MAX_BYTES, NOTHING, type Scan, type Size } from '../scan.ts';
 
 /** GIF89a: a header, then blocks up to the trailer, each by its first byte. */
 
 const EXTENSION = 0x21;
 const IMAGE = 0x2c;
 const TRAILER = 0x3b;
+const TRAILER_BYTES = Buffer.from([TRAILER]);
+const GRAPHIC_CONTROL = 0xf9;
 const APPLICATION = 0xff;
 const APPLICATION_ID_BYTES = 11;
 const COLOUR_TABLE_FLAG = 0x80;
@@ -22,21 +24,46 @@ const APPLICATIONS: Record<string, (source: ByteSource, start: number, end: numb
   MGKIPTC0000: (source, start, end) => iptcHasLocation(joined(source, start, end)),
 };
 
-/** Strict about what stands between blocks and about the trailer: without them a part is missing. */
+/**
+ * Strict about what stands between blocks: without them a part is missing. The trailer itself is
+ * no part of the picture, nor are zeros in its place.
+ */
 export function scanGif(source: ByteSource): Scan {
+  const screen = source.read(6, 4);
+  const canvas = { width: screen.readUInt16LE(0), height: screen.readUInt16LE(2) };
+  const reach = { ...canvas };
   const edits: Edit[] = [];
   let frames = 0;
+  // An extension that says how the next frame is shown.
+  let announced = false;
   let at = 13 + colourTableBytes(source.byte(10));
   for (;;) {
     const offset = at;
+    if (frames > 0 && !announced && onlyZeros(source, at)) {
+      const unended = { at, tail: TRAILER_BYTES, why: 'it has no end' };
+      return { edits, frames, end: at, canvas, reach, unended };
+    }
     const introducer = source.byte(at);
-    if (introducer === TRAILER) return { edits, frames, end: at + 1 };
+    if (introducer === TRAILER) return { edits, frames, end: at + 1, canvas, reach };
     if (introducer === IMAGE) {
       frames += 1;
+      announced = false;
+      extend(reach, source.read(at + 1, 8));
+      // Browsers enlarge a screen that is too small for the first frame, and no other.
+      if (frames === 1) extend(canvas, source.read(at + 1, 8));
       const flags = source.byte(at + 9);
       at = skipSubBlocks(source, at + 11 + colourTableBytes(flags));
+      // The mark that ends the data of a frame may be missing with the trailer.
+      if (at > source.size) {
+        const tail = Buffer.concat([Buffer.alloc(1), TRAILER_BYTES]);
+        const why = `pixels of frame ${frames} are missing`;
+        const end = source.size;
+        return { edits, frames, end, canvas, reach, unended: { at: end, tail, why } };
+      }
     } else if (introducer === EXTENSION) {
+      announced = source.byte(at + 1) === GRAPHIC_CONTROL;
       at = skipSubBlocks(source, at + 2);
+      if (at > source.size) throw new CutShortError('it ends within an extension block');
       if (source.byte(offset + 1) === APPLICATION && holdsLocation(source, offset, at)) {
         edits.push({ offset, length: at - offset, replacement: NOTHING });
       }
@@ -44,6 +71,18 @@ export function scanGif(source: ByteSource): Scan {
       throw new MalformedError(`no GIF block begins with the byte ${introducer} at ${offset}`);
     }
   }
+}
+
+function extend(size: Size, rectangle: Buffer): void {
+  const [left, top, width, height] = [0, 2, 4, 6].map((at) => rectangle.readUInt16LE(at));
+  size.width = Math.max(size.width, left! + width!);
+  size.height = Math.max(size.height, top! + height!);
+}
+
+/** Whether nothing else follows, or nothing at all. */
+function onlyZeros(source: ByteSource, start: number): boolean {
+  for (let at = start; at < source.size; at += 1) if (source.byte(at) !== 0) return false;
+  return true;
 }
 
 function holdsLocation(source: ByteSource, offset: number, end: number): boolean {
@@ -58,9 +97,11 @@ function colourTableBytes(flags: number): number {
   return flags & COLOUR_TABLE_FLAG ? 3 * 2 ** ((flags & 7) + 1) : 0;
 }
 
+/** Behind the sub-blocks and their end; past the end of the file when only that end is missing. */
 function skipSubBlocks(source: ByteSource, start: number): number {
   let at = start;
-  for (let length = source.byte(at); length !== 0; length = source.byte(at)) at += 1 + length;
+  while (at < source.size && source.byte(at) !== 0) at += 1 + source.byte(at);
+  if (at > source.size) throw new CutShortError('it ends within the data of a frame');
   return at + 1;
 }
 

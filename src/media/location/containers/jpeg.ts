@@ -1,5 +1,5 @@
 import type { Edit } from '../../inspector.ts';
-import { type ByteSource, MalformedError } from '../byte-source.ts';
+import { type ByteSource, MalformedError, UnsupportedVariantError } from '../byte-source.ts';
 import { EXIF_PREFIX, minimalExif, readExif } from '../metadata/exif.ts';
 import { photoshopHasLocation } from '../metadata/photoshop.ts';
 import { xmpHasLocation } from '../metadata/xmp-iptc.ts';
@@ -18,6 +18,7 @@ const EOI = 0xd9;
 const SOS = 0xda;
 const FILL = 0xff;
 const FIRST_SEGMENT = 0xc0;
+const END = Buffer.from([0xff, EOI]);
 const IMAGE_START = Buffer.from([0xff, SOI, 0xff]);
 const SEGMENT_HEADER_BYTES = 4;
 
@@ -43,16 +44,24 @@ type Walk = {
   /** Multi-Picture Format: offsets in the file that must stay true. */
   indexed: boolean;
   end: number;
-  /** Why the walk ended before the end of the image. */
-  fault: string | null;
+  /** Behind the last segment. */
+  dataAt: number;
+  /** Whether data of the picture came. */
+  scanned: boolean;
+  /** Where and why the walk ended before the end of the image. */
+  fault: { at: number; why: string } | null;
 };
 
 export function scanJpeg(source: ByteSource): Scan {
   const image = walkImage(source, 0);
-  if (image.fault) throw new MalformedError(image.fault);
+  const { fault } = image;
+  if (fault && !image.scanned) throw new MalformedError(fault.why);
   const edits = editsOf(source, image, image.indexed);
   edits.sort((one, other) => one.offset - other.offset);
-  return { edits, frames: 1, end: image.end };
+  if (!fault) return { edits, frames: 1, end: image.end };
+  // Some phones and optimisers leave out the end, or put a trailer of their own in its place. Where
+  // it begins is not known, so all data is searched from where that of the picture begins.
+  return { edits, frames: 1, end: image.dataAt, unended: { ...fault, tail: END } };
 }
 
 /** Of the images that begin between the two offsets; every edit keeps its length. */
@@ -79,16 +88,18 @@ function walkImage(source: ByteSource, start: number): Walk {
     photoshop: [],
     indexed: false,
     end: start + 2,
+    dataAt: start + 2,
+    scanned: false,
     fault: null,
   };
-  let scanned = false;
   let blocks = 0;
   let last: Segment | null = null;
   for (;;) {
     const at = source.indexOf(FILL, walk.end);
-    if (at < 0 || at + 2 > source.size) return { ...walk, fault: 'the JPEG has no end' };
+    if (at < 0 || at + 2 > source.size)
+      return { ...walk, fault: { at: source.size, why: 'it ends before its picture does' } };
     // Decoders skip bytes between segments; cut off from theirs, they would follow SOI and hide it.
-    if (last && !scanned) last.length = at - last.offset;
+    if (last && !walk.scanned) last.length = at - last.offset;
     last = null;
     const marker = source.byte(at + 1);
     if (marker === EOI) return { ...walk, end: at + 2 };
@@ -96,23 +107,51 @@ function walkImage(source: ByteSource, start: number): Walk {
       walk.end = at + (marker === FILL ? 1 : 2);
       continue;
     }
-    if (scanned ? !mayFollowScan(marker) : marker < FIRST_SEGMENT || marker === SOI) {
-      return { ...walk, fault: `the marker ${marker} cannot stand at ${at}` };
+    if (walk.scanned ? !mayFollowScan(marker) : marker < FIRST_SEGMENT || marker === SOI) {
+      return { ...walk, fault: { at, why: `the marker ${marker} is out of place at byte ${at}` } };
     }
     const length = at + 4 > source.size ? 0 : 2 + source.read(at + 2, 2).readUInt16BE();
     if (length < SEGMENT_HEADER_BYTES || at + length > source.size) {
-      return { ...walk, fault: `the segment at ${at} is cut short` };
+      return { ...walk, fault: { at, why: `its segment at byte ${at} is incomplete` } };
     }
-    scanned ||= marker === SOS;
+    if (start === 0 && isFrame(marker)) requireUsualFrame(marker, source.byte(at + 4));
+    walk.scanned ||= marker === SOS;
     const kind = blockKind(source, marker, { offset: at, length });
     if (kind === 'indexed') walk.indexed = true;
     else if (kind) {
-      if (++blocks > BLOCKS_MAX) return { ...walk, fault: 'too many blocks of metadata' };
+      if (++blocks > BLOCKS_MAX) {
+        const fault = { at, why: 'it has too many blocks of metadata' };
+        // Further ones were not looked at, so the image is as good as not there.
+        return { ...walk, scanned: false, fault };
+      }
       last = { offset: at, length };
       walk[kind].push(last);
     }
     walk.end = at + length;
+    walk.dataAt = walk.end;
   }
+}
+
+/** SOF0 to SOF15, among which DHT, JPG and DAC stand (T.81, table B.1). */
+function isFrame(marker: number): boolean {
+  return (marker & 0xf0) === 0xc0 && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
+}
+
+/** Browsers show baseline, extended and progressive JPEG with Huffman codes, of 8 bits. */
+function requireUsualFrame(marker: number, bits: number): void {
+  const lossless = (marker & 3) === 3 || (marker >= 0xc5 && marker <= 0xc7);
+  const kind =
+    marker > 0xc8
+      ? 'arithmetic coding'
+      : lossless
+        ? 'lossless or hierarchical coding'
+        : bits !== 8
+          ? `${bits} bits`
+          : null;
+  if (kind === null) return;
+  throw new UnsupportedVariantError(
+    `A JPEG with ${kind} is not supported. Save it as a baseline or progressive JPEG of 8 bits.`,
+  );
 }
 
 /** A stuffed FF, TEM or a restart marker (T.81, table B.1). */

@@ -1,6 +1,6 @@
 import { crc32, inflateSync } from 'node:zlib';
 import type { Edit } from '../../inspector.ts';
-import { type ByteSource, MalformedError } from '../byte-source.ts';
+import { type ByteSource, CutShortError } from '../byte-source.ts';
 import { minimalExif, readExif, withoutPrefix } from '../metadata/exif.ts';
 import { photoshopHasLocation, withoutPhotoshopPrefix } from '../metadata/photoshop.ts';
 import { iptcHasLocation, xmpHasLocation } from '../metadata/xmp-iptc.ts';
@@ -11,23 +11,26 @@ import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 const FIRST_CHUNK_OFFSET = 8;
 /** Length, type, CRC. */
 const CHUNK_FRAME_BYTES = 12;
+const CHUNK_TYPE = /^[A-Za-z]{4}$/;
 const KEYWORD_MAX_BYTES = 79;
 const XMP_KEYWORD = 'XML:com.adobe.xmp';
 /** Texts that ImageMagick, ExifTool and others name for what they hold. */
 const PLACE_KEYWORD = /gps|latitude|longitude|^(geo|location|city|state|country)\b/i;
 
-/** `offset` and `length` are those of the data. */
-export type Chunk = { type: string; offset: number; length: number };
+/** `offset` and `length` are those of the data; not `whole`: the file ends within it. */
+export type Chunk = { type: string; offset: number; length: number; whole: boolean };
 
+/** Up to IEND, or to the end of a file that lacks it. */
 export function* pngChunks(source: ByteSource): Generator<Chunk> {
-  for (let at = FIRST_CHUNK_OFFSET; ; ) {
+  for (let at = FIRST_CHUNK_OFFSET; at + 8 <= source.size; ) {
     const length = source.read(at, 4).readUInt32BE();
     const type = source.read(at + 4, 4).toString('latin1');
-    if (at + CHUNK_FRAME_BYTES + length > source.size) {
-      throw new MalformedError(`the chunk ${type} is cut short`);
-    }
-    yield { type, offset: at + 8, length };
-    if (type === 'IEND') return;
+    // Not a chunk, but what somebody put in place of IEND.
+    if (!CHUNK_TYPE.test(type)) return;
+    const whole = at + CHUNK_FRAME_BYTES + length <= source.size;
+    const offset = at + 8;
+    yield { type, offset, length: whole ? length : Math.min(length, source.size - offset), whole };
+    if (type === 'IEND' || !whole) return;
     at += CHUNK_FRAME_BYTES + length;
   }
 }
@@ -38,17 +41,36 @@ export function scanPng(source: ByteSource): Scan {
   let announced = 0;
   let brought = 0;
   let end = 0;
+  let last: Chunk | undefined;
+  let hasPicture = false;
   for (const chunk of pngChunks(source)) {
     if (chunk.type === 'acTL' && chunk.length >= 4) {
       announced = source.read(chunk.offset, 4).readUInt32BE();
     } else if (chunk.type === 'fcTL') brought += 1;
-    end = chunk.offset + chunk.length + 4;
+    last = chunk;
+    end = chunk.whole ? chunk.offset + chunk.length + 4 : source.size;
+    hasPicture ||= chunk.type === 'IDAT';
+    if (!chunk.whole) break;
     const replacement = withoutLocation(source, chunk);
     if (replacement === null) continue;
     const offset = chunk.offset - 8;
     edits.push({ offset, length: chunk.length + CHUNK_FRAME_BYTES, replacement });
   }
-  return { edits, frames: announced > 0 ? Math.max(announced, brought) : 1, end };
+  const frames = announced > 0 ? Math.max(announced, brought) : 1;
+  if (last?.type === 'IEND') return { edits, frames, end };
+  if (!last || !hasPicture) throw new CutShortError('it ends before its picture begins');
+  if (announced > brought) {
+    throw new CutShortError(`${announced - brought} of its ${announced} frames are missing`);
+  }
+  // What is cut cannot be proven to tell no place.
+  const inPicture = last.whole || last.type === 'IDAT' || last.type === 'fdAT';
+  if (!inPicture) {
+    const offset = last.offset - 8;
+    edits.push({ offset, length: source.size - offset, replacement: NOTHING });
+  }
+  const at = inPicture ? source.size : last.offset - 8;
+  const unended = { at, tail: NOTHING, why: 'it ends before its picture does' };
+  return { edits, frames, end, unended };
 }
 
 /** What takes the place of the chunk; null: it holds no location and stays. */

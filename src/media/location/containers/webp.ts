@@ -1,5 +1,5 @@
 import type { Edit } from '../../inspector.ts';
-import { type ByteSource, MalformedError } from '../byte-source.ts';
+import { type ByteSource, CutShortError, MalformedError } from '../byte-source.ts';
 import { EXIF_PREFIX, minimalExif, readExif, withoutPrefix } from '../metadata/exif.ts';
 import { xmpHasLocation } from '../metadata/xmp-iptc.ts';
 import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
@@ -13,8 +13,12 @@ const FLAG_EXIF = 0x08;
 const FLAG_XMP = 0x04;
 
 export function scanWebp(source: ByteSource): Scan {
-  const end = 8 + source.read(RIFF_SIZE_OFFSET, 4).readUInt32LE();
-  if (end > source.size) throw new MalformedError('the file ends before its RIFF chunk');
+  const announced = 8 + source.read(RIFF_SIZE_OFFSET, 4).readUInt32LE();
+  // Some writers leave out the last zero, which pads a chunk of odd length, and yet count it.
+  if (announced > source.size + 1) {
+    throw new CutShortError(`it has ${source.size} of ${announced} bytes`);
+  }
+  const end = Math.min(announced, source.size);
   const edits: Edit[] = [];
   let flags: { offset: number; value: number } | null = null;
   let dropped = 0;
@@ -23,8 +27,8 @@ export function scanWebp(source: ByteSource): Scan {
     const name = source.read(at, 4).toString('latin1');
     const length = source.read(at + 4, 4).readUInt32LE();
     const payload = at + CHUNK_HEADER_BYTES;
-    if (payload + length > end) throw new MalformedError(`the chunk ${name} is cut short`);
-    // Some writers leave out the last zero.
+    if (payload + length > end)
+      throw new MalformedError(`the size of its chunk ${name.replaceAll(/[^\w ]/g, '?')} is wrong`);
     const whole = Math.min(CHUNK_HEADER_BYTES + length + (length % 2), end - at);
     if (name === 'VP8X' && length > 0) flags = { offset: payload, value: source.byte(payload) };
     if (name === 'ANMF') frames += 1;
@@ -38,7 +42,13 @@ export function scanWebp(source: ByteSource): Scan {
     }
     at += whole;
   }
-  return { edits: edits.length > 0 ? withHeader(edits, end, flags, dropped) : [], frames, end };
+  const scan = {
+    edits: edits.length > 0 ? withHeader(edits, end, flags, dropped) : [],
+    frames,
+    end,
+  };
+  if (announced === end) return scan;
+  return { ...scan, unended: { at: end, tail: Buffer.alloc(1), why: 'its last byte is missing' } };
 }
 
 /** What takes the place of the chunk; null: it holds no location and stays. */
