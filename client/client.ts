@@ -138,6 +138,12 @@ export class ImageClient {
     return (await this.#send('GET', '/themes', json<{ items: Theme[] }>, options)).items;
   }
 
+  /** Only while no image has it. Throws theme_in_use, theme_not_found. */
+  async deleteTheme(name: string, options?: WriteOptions): Promise<void> {
+    const path = `/themes/${encodeURIComponent(name)}`;
+    await this.#send('DELETE', path, (response) => response.text(), asWrite(options ?? {}));
+  }
+
   #write(method: string, path: string, sending: Sending): Promise<Outcome<Image>> {
     const outcome = async (response: Response) => {
       const replayed = response.headers.get('idempotent-replayed') === 'true';

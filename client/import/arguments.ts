@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Image } from '../../src/contract/image.ts';
 import { LABEL_MAX_CHARACTERS } from '../../src/contract/limits.ts';
-import { themeSlug } from '../../src/contract/theme-names.ts';
+import { isSlug, themeSlug } from '../../src/contract/theme-names.ts';
 import type { Plan } from './import-folder.ts';
 import type { Source } from './walk.ts';
 
@@ -133,7 +133,7 @@ function oneOf<T extends string>(
 
 function slug(text: string): string {
   const name = themeSlug(text);
-  if (/^[a-z0-9]+(_[a-z0-9]+)*$/.test(name) && name.length <= LABEL_MAX_CHARACTERS) return name;
+  if (isSlug(name)) return name;
   const rule = `up to ${LABEL_MAX_CHARACTERS} letters from a to z and digits`;
   throw new UsageError(`--theme must be ${rule}, such as high_fantasy or "High Fantasy".`);
 }

@@ -16,6 +16,7 @@ export const ERROR_CODES = [
   'operation_id_reused',
   'image_exists',
   'theme_cycle',
+  'theme_in_use',
   'too_many_themes',
   'precondition_failed',
   'content_too_large',
@@ -93,4 +94,8 @@ export function invalid(errors: readonly FieldError[]): ServiceError {
   const others = errors.length > 1 ? ` (and ${errors.length - 1} more, see errors)` : '';
   const subject = first?.field ? `${first.field} ` : 'The request ';
   return new ServiceError('invalid_request', `${subject}${first?.message}.${others}`, { errors });
+}
+
+export function themeNotFound(): ServiceError {
+  return new ServiceError('theme_not_found', 'There is no theme with this name.');
 }

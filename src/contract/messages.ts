@@ -141,6 +141,14 @@ export const OPERATIONS = {
     answer: Theme,
     writes: true,
   },
+  delete_theme: {
+    data: Type.Object(
+      { name: Type.String({ description: 'the name of a theme' }) },
+      { additionalProperties: false },
+    ),
+    answer: Empty,
+    writes: true,
+  },
   ping: {
     data: Empty,
     answer: Pong,

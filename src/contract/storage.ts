@@ -186,6 +186,12 @@ export interface Storage {
     call: WriteCall,
   ): Promise<Outcome<{ theme: Theme; created: boolean }>>;
 
+  /**
+   * Deleting again succeeds for a day. Throws theme_not_found for an unknown name, theme_in_use while
+   * an image has the theme, deleted ones that can be restored included, or a theme has it as parent.
+   */
+  deleteTheme(name: string, call: WriteCall): Promise<Outcome<Record<string, never>>>;
+
   /** Answers when the state can be read; `degraded` tells why a write would fail now. */
   ping(call: Call): Promise<Pong>;
 }
@@ -206,7 +212,7 @@ export type ImageEvent = {
   };
 };
 
-/** Says that a theme was described, anew or again; published like an event of an image. */
+/** Says that a theme was described, anew or again, or deleted; published like an event of an image. */
 export type ThemeEvent = {
   message_id: string;
   event_type: 'theme.changed';

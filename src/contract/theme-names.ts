@@ -1,4 +1,5 @@
 import { folded } from './folded.ts';
+import { LABEL_MAX_CHARACTERS } from './limits.ts';
 import type { Theme } from './theme.ts';
 
 /**
@@ -13,6 +14,10 @@ const NAME = /^[\p{L}\p{N}\p{M}\p{Zs}\p{Pd}_'‘’ʼ´`.,:;!?&+()]*$/u;
 const STRAY_UNDERSCORES = /^_|_$|__/;
 /** Bounds the work on a text that is too long to be a name. */
 const NAME_MAX_CODE_UNITS = 500;
+
+export function isSlug(text: string): boolean {
+  return SLUG.test(text) && text.length <= LABEL_MAX_CHARACTERS;
+}
 
 /** The form in which names are compared: words without case and accents, joined by underscores. */
 export function themeKey(text: string): string {

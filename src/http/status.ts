@@ -16,6 +16,7 @@ const STATUSES = {
   operation_id_reused: { status: 409, title: 'The operation was another one before' },
   image_exists: { status: 409, title: 'The image exists already' },
   theme_cycle: { status: 409, title: 'The theme would be its own ancestor' },
+  theme_in_use: { status: 409, title: 'The theme is in use' },
   too_many_themes: { status: 409, title: 'There are too many themes' },
   precondition_failed: { status: 412, title: 'The version is not the one you named' },
   content_too_large: { status: 413, title: 'Too many bytes' },

@@ -76,6 +76,10 @@ const CALLS = {
     const { theme, created } = put.value;
     return { ...outcome({ ...put, value: theme }), ...(created && { created }) };
   },
+  async delete_theme(storage, data: object, call) {
+    const { name } = check(OPERATIONS.delete_theme.data, data);
+    return outcome(await storage.deleteTheme(name, call));
+  },
   async ping(storage, data: object, call) {
     check(OPERATIONS.ping.data, data);
     return { data: toJson(await storage.ping(call)) };

@@ -112,6 +112,10 @@ export class RemoteStorage implements Storage {
     return { value: { theme: data as Theme, created }, replayed };
   }
 
+  deleteTheme(name: string, call: WriteCall): Promise<Outcome<Record<string, never>>> {
+    return this.#write('delete_theme', { name }, call);
+  }
+
   async ping(call: Call): Promise<Pong> {
     return (await this.#requester.ask('ping', randomUUID(), {}, call)).data as Pong;
   }

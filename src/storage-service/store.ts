@@ -1,5 +1,5 @@
 import { check } from '../contract/check.ts';
-import { ServiceError } from '../contract/errors.ts';
+import { ServiceError, themeNotFound } from '../contract/errors.ts';
 import {
   createFields,
   patchFields,
@@ -34,6 +34,7 @@ import {
   type WriteCall,
 } from '../contract/storage.ts';
 import type { Theme, ThemeFields } from '../contract/theme.ts';
+import { isSlug, themeSlug } from '../contract/theme-names.ts';
 import type { BlobStore } from './blobs/blob-store.ts';
 import { contentDamaged, type DamageObserver } from './blobs/damage.ts';
 import type { Catalog, Claim, Command } from './catalog/catalog.ts';
@@ -184,6 +185,12 @@ export class Store implements Storage, StorageEvents {
   ): Promise<Outcome<{ theme: Theme; created: boolean }>> {
     const command = { operation: 'put_theme', name: themeName(name), fields: themeFields(input) };
     return this.#write(command as Command, call);
+  }
+
+  async deleteTheme(name: string, call: WriteCall): Promise<Outcome<Record<string, never>>> {
+    const slug = themeSlug(name);
+    if (!isSlug(slug)) throw themeNotFound();
+    return this.#write({ operation: 'delete_theme', name: slug }, call);
   }
 
   async ping(call: Call): Promise<Pong> {

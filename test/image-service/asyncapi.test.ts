@@ -93,6 +93,7 @@ await withBroker((broker) => {
     await succeeds('list_images', { attr: { a: ['1'] }, limit: 10 });
     await succeeds('list_themes');
     await succeeds('put_theme', { name: 'tale', parent: 'fantasy', synonyms: ['yarn'] });
+    await succeeds('delete_theme', { name: 'tale' });
     await succeeds('delete_image', { image_id });
     await succeeds('restore_image', { image_id, if_version: 4 });
     await succeeds('ping');
@@ -104,7 +105,7 @@ await withBroker((broker) => {
     const uploaded = await create(await checkedApi(images.url), {}, large);
     await succeeds('get_content', { image_id: uploaded.id });
     const events = () => client.heard.filter(({ key }) => isEvent(key));
-    await eventually(() => assert.equal(events().length, 7));
+    await eventually(() => assert.equal(events().length, 8));
     for (const message of client.heard) check.message(nameOf(message), message);
     const names = new Set(client.heard.map(nameOf));
     assert.deepEqual([...names].sort(), [...everyName()].sort());

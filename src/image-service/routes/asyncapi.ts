@@ -34,6 +34,7 @@ const SUMMARIES: Record<OperationName, string> = {
   get_content: 'the bytes of an image: of either `image_id` or `sha256`',
   list_themes: 'all themes',
   put_theme: 'describes a theme',
+  delete_theme: 'deletes a theme that no image and no other theme needs',
   ping: 'answers when images can be read; `degraded` tells why writes fail now',
 };
 

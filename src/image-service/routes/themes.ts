@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
-import { ServiceError } from '../../contract/errors.ts';
+import { themeNotFound } from '../../contract/errors.ts';
 import { themeFields, themeName } from '../../contract/fields.ts';
 import { Slug } from '../../contract/image.ts';
 import type { Storage } from '../../contract/storage.ts';
@@ -11,7 +11,7 @@ import { ask, change } from '../request/call.ts';
 import { answerOnce, operationIdOf } from '../request/idempotency.ts';
 import { takeJson } from '../request/json-body.ts';
 import { requireNoQuery } from '../request/query.ts';
-import { IDEMPOTENCY_HEADER, json, readProblems, writeProblems } from './answers.ts';
+import { empty, IDEMPOTENCY_HEADER, json, readProblems, writeProblems } from './answers.ts';
 import { KNOWN_THEME_EXAMPLE, NEW_THEME_EXAMPLE, THEME_FIELDS_EXAMPLE } from './examples.ts';
 
 const URL = '/api/v2/themes';
@@ -36,7 +36,7 @@ export async function themesRoutes(
     const { name } = request.params as { name: string };
     const { items } = await ask(reply, (call) => storage.listThemes(call));
     const theme = meantTheme(items, themeSlug(name));
-    if (!theme) throw new ServiceError('theme_not_found', 'There is no theme with this name.');
+    if (!theme) throw themeNotFound();
     return reply.header('cache-control', 'no-store').send(theme);
   });
 
@@ -52,6 +52,15 @@ export async function themesRoutes(
       .code(created ? 201 : 200)
       .header('cache-control', 'no-store')
       .send(theme);
+  });
+
+  scope.delete(`${URL}/:name`, { schema: DELETE, ...admission.hooks }, async (request, reply) => {
+    const { name } = request.params as { name: string };
+    const outcome = await change(request.id, operationIdOf(request), (call) =>
+      storage.deleteTheme(themeSlug(name), call),
+    );
+    answerOnce(reply, outcome);
+    return reply.code(204).send();
   });
 }
 
@@ -87,5 +96,19 @@ const PUT = {
     200: json('Theme', 'the theme as it is now', 'Idempotent-Replayed'),
     201: json('Theme', 'the new theme', 'Location', 'Idempotent-Replayed'),
     ...writeProblems('theme_cycle', 'too_many_themes'),
+  },
+};
+const DELETE = {
+  operationId: 'deleteTheme',
+  tags: ['themes'],
+  summary: 'Delete a theme',
+  description:
+    'Only while no image has it, deleted ones that can be restored included, and no theme has it ' +
+    'as parent. Deleting again is harmless for a day.',
+  params: NEW_NAME,
+  headers: Type.Object(IDEMPOTENCY_HEADER),
+  response: {
+    204: empty('the theme is deleted', 'Idempotent-Replayed'),
+    ...writeProblems('theme_not_found', 'theme_in_use'),
   },
 };

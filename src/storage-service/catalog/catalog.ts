@@ -37,7 +37,9 @@ export type ImageCommand =
   | { operation: 'restore_image'; image_id: string; if_version: number | null }
   | { operation: 'replace_content'; image_id: string; if_sha256: string | null; content: Claim };
 
-export type ThemeCommand = { operation: 'put_theme'; name: string; fields: ThemeFields };
+export type ThemeCommand =
+  | { operation: 'put_theme'; name: string; fields: ThemeFields }
+  | { operation: 'delete_theme'; name: string };
 export type Command = ImageCommand | ThemeCommand;
 
 /** Hash and size are of the bytes as they were sent, or as they are kept. */
@@ -52,7 +54,7 @@ export type Operation = {
 };
 
 export type Written = {
-  /** The image, `{ theme, created }` of put_theme, or `{}` of delete_image. */
+  /** The image, `{ theme, created }` of put_theme, or `{}` of a deletion. */
   answer: unknown;
   replayed: boolean;
   /** What to publish; absent when nothing changed or the answer is an old one. */

@@ -85,6 +85,33 @@ test('a list tells of a theme that nobody has, and of parameters that it does no
   assert.deepEqual(fieldsOf(unknown), ['name', 'y']);
 });
 
+test('a theme is deleted once no image has it, and stays so', async () => {
+  const remove = (name: string) => api(`/api/v2/themes/${name}`, { method: 'DELETE' });
+  const { id } = await create(api, { theme: 'hihg_fantasy' });
+  const used = await problem(await remove('hihg_fantasy'), 409, 'theme_in_use');
+  assert.match(used.detail, /in use by 1 image\./);
+  const patch = {
+    method: 'PATCH',
+    body: '{"theme":"high-fantasy"}',
+    headers: { 'content-type': 'application/json' },
+  };
+  assert.equal((await api(`/api/v2/images/${id}`, patch)).status, 200);
+  const listed = async () => {
+    const page = await (await api('/api/v2/images?theme=hihg_fantasy')).json();
+    return (page as ImagePage).hints?.length;
+  };
+  assert.equal(await listed(), undefined);
+  assert.equal((await remove('Hihg-Fantasy')).status, 204);
+  assert.equal(await listed(), 1);
+  assert.equal((await remove('hihg_fantasy')).status, 204);
+  await problem(await api('/api/v2/themes/hihg_fantasy'), 404, 'theme_not_found');
+  for (const name of ['nobody_had_it', '..%2f', '%00']) {
+    await problem(await remove(name), 404, 'theme_not_found');
+  }
+  const parent = await problem(await remove('fantasy'), 409, 'theme_in_use');
+  assert.match(parent.detail, /parent of high_fantasy, low_fantasy/);
+});
+
 test('writing a theme can be repeated with its key', async () => {
   const key = { 'idempotency-key': 'theme' };
   assert.equal((await put('once', {}, key)).status, 201);

@@ -22,6 +22,22 @@ test('a catalog of the first version goes on with the bytes that it had leased',
   assert.equal(unclaimed(), 0);
 });
 
+test('a seeded theme that was deleted does not come back with the next start', () => {
+  using db = new DatabaseSync(':memory:');
+  const remove = (id: string) => {
+    const writes = new WriteConnection(db);
+    writes.begin();
+    const operation = { operation_id: id, fingerprint: '', deadline: Date.now() + 10_000 };
+    const command = { operation: 'delete_theme', name: 'western' } as const;
+    const answer = writes.calls.execute(command, operation);
+    writes.commit();
+    return answer;
+  };
+  assert.ok('event' in remove('a'));
+  assert.equal(db.prepare(`select 1 from themes where name = 'western'`).get(), undefined);
+  assert.ok(!('event' in remove('b')));
+});
+
 test('a catalog of a newer release is refused and left as it is', () => {
   using db = new DatabaseSync(':memory:');
   migrate(db);

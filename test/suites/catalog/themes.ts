@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { Image, ImageFilter } from '../../../src/contract/image.ts';
+import { ANSWER_KEPT_MS } from '../../../src/contract/limits.ts';
 import type { Catalog, Command } from '../../../src/storage-service/catalog/catalog.ts';
 import { call, drive } from './drive.ts';
 
@@ -105,6 +107,98 @@ export function catalogThemes(opened: () => Catalog): void {
       assert.deepEqual(await names({ tag: ['vocabulary'], theme: ['\u00e9lan'] }), ['gear']);
       assert.deepEqual(await names({ tag: ['vocabulary'], theme: ['steampunk'] }), ['gear']);
       assert.deepEqual(await names({ tag: ['vocabulary'], q: 'tock' }), ['gear']);
+    });
+
+    const remove = (theme: string) => write({ operation: 'delete_theme', name: theme });
+
+    test('are deleted while nothing needs them, and again without effect', async () => {
+      const { id } = await create({ theme: 'typo_fantasy', tags: ['typo'] });
+      await create({ theme: 'typo_fantasy' });
+      const message = (text: string) => ({
+        code: 'theme_in_use',
+        message: `The theme "typo_fantasy" is in use by ${text}. Give them another theme first.`,
+      });
+      await assert.rejects(remove('typo_fantasy'), message('2 images'));
+      const target = { image_id: id, if_version: null };
+      await write({ operation: 'delete_image', ...target });
+      const both = message('1 image and 1 deleted image that can be restored');
+      await assert.rejects(remove('typo_fantasy'), both);
+      const { items } = await list({ theme: ['typo_fantasy'] });
+      const patch = { theme: 'fantasy' };
+      const image_id = items[0]!.id;
+      const update = { operation: 'update_image', patch, whole: false, if_version: null } as const;
+      await write({ ...update, image_id });
+      await assert.rejects(remove('typo_fantasy'), message('1 deleted image that can be restored'));
+      await write({ operation: 'restore_image', ...target });
+      await write({ ...update, image_id: id });
+      const { answer, event } = await remove('typo_fantasy');
+      assert.deepEqual([answer, event?.event_type], [{}, 'theme.changed']);
+      assert.deepEqual(event?.data, { name: 'typo_fantasy' });
+      assert.equal(await theme('typo_fantasy'), undefined);
+      assert.equal((await list({ theme: ['typo_fantasy'] })).hints?.length, 1);
+      const again = await remove('typo_fantasy');
+      assert.deepEqual([again.answer, again.event], [{}, undefined]);
+      await assert.rejects(remove('never_was'), { code: 'theme_not_found' });
+      // It may come again, and then be deleted again.
+      await create({ theme: 'typo_fantasy' });
+      assert.equal((await theme('typo_fantasy'))?.image_count, 1);
+      await assert.rejects(remove('typo_fantasy'), { code: 'theme_in_use' });
+    });
+
+    test('are not deleted while they are parents', async () => {
+      await put('stem', {});
+      for (const leaf of 'abcdef') await put(`leaf_${leaf}`, { parent: 'stem' });
+      const message =
+        'The theme "stem" is the parent of leaf_a, leaf_b, leaf_c, leaf_d, leaf_e and others. Give them another parent first.';
+      await assert.rejects(remove('stem'), { code: 'theme_in_use', message });
+      for (const leaf of 'abcdef') await remove(`leaf_${leaf}`);
+      await remove('stem');
+      assert.equal(await theme('stem'), undefined);
+    });
+
+    test('are deleted once for an operation', async () => {
+      await put('once', {});
+      const operation_id = randomUUID();
+      const command = { operation: 'delete_theme', name: 'once' } as const;
+      await write(command, operation_id);
+      await put('once', {});
+      const again = await write(command, operation_id);
+      assert.deepEqual([again.replayed, again.event], [true, undefined]);
+      assert.ok(await theme('once'));
+      const other = { ...command, name: 'horror' };
+      await assert.rejects(write(other, operation_id, 'g'), { code: 'operation_id_reused' });
+    });
+
+    test('deleted while images come, leave every image a theme that counts it', async () => {
+      const rounds = Array.from({ length: 12 }, async (_, round) => {
+        const made = create({ theme: 'contested', tags: ['contested'] });
+        const deleted = remove('contested').then(
+          () => true,
+          ({ code }) => assert.match(code, /^theme_(in_use|not_found)$/),
+        );
+        const { id } = await made;
+        await deleted;
+        if (round % 2 === 0) return;
+        await Promise.allSettled([
+          write({ operation: 'delete_image', image_id: id, if_version: null }),
+          remove('contested'),
+          write({ operation: 'restore_image', image_id: id, if_version: null }),
+        ]);
+      });
+      await Promise.all(rounds);
+      const { items } = await list({ theme: ['contested'], tag: ['contested'] });
+      assert.ok(items.length >= 6);
+      assert.equal((await theme('contested'))?.image_count, items.length);
+      assert.deepEqual(await opened().check(), []);
+    });
+
+    test('that were deleted are forgotten after a day', async () => {
+      await put('short_lived', {});
+      await remove('short_lived');
+      await opened().forget(Date.now(), 1_000);
+      await remove('short_lived');
+      await opened().forget(Date.now() + ANSWER_KEPT_MS + 60_000, 1_000);
+      await assert.rejects(remove('short_lived'), { code: 'theme_not_found' });
     });
 
     test('are never their own ancestor, nor too deep, nor under an unknown one', async () => {

@@ -175,6 +175,29 @@ export function storageMetadata(opened: () => Storage & StorageEvents): void {
     await assert.rejects(malformed, { code: 'invalid_request' });
   });
 
+  test('a theme is deleted while nothing has it, and that is heard', async () => {
+    const themes: string[] = [];
+    const end = opened().subscribe((event) => {
+      if (event.event_type === 'theme.changed') themes.push(event.data.name);
+    });
+    const { id } = await create({ theme: 'mistyped' });
+    const refused = { code: 'theme_in_use', message: /in use by 1 image\./ };
+    await assert.rejects(opened().deleteTheme('Mistyped', writeCall()), refused);
+    await opened().updateImage({ image_id: id, patch: { theme: 'horror' } }, writeCall());
+    const write = writeCall();
+    const first = await opened().deleteTheme('Mistyped', write);
+    assert.deepEqual(first, { value: {}, replayed: false });
+    assert.equal((await opened().deleteTheme('mistyped', write)).replayed, true);
+    assert.equal((await opened().deleteTheme('mistyped', writeCall())).replayed, false);
+    for (const unknown of ['never_was', '../x', '', 'x'.repeat(5_000)]) {
+      await assert.rejects(opened().deleteTheme(unknown, writeCall()), { code: 'theme_not_found' });
+    }
+    const { items } = await opened().listThemes(writeCall());
+    assert.ok(!items.some(({ name }) => name === 'mistyped'));
+    await eventually(() => assert.deepEqual(themes, ['mistyped']));
+    end();
+  });
+
   test('every change is heard, in order, with its version', async () => {
     const heard: ImageEvent[] = [];
     const themes: string[] = [];

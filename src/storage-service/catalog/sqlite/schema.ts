@@ -153,6 +153,10 @@ insert into settings
 /** Images that were created after the clock had been set back: created_at falls there. */
 const VERSION_6 = 'create table clock_steps (seq integer primary key)';
 
+/** Deleting a theme again is a success for a time. */
+const VERSION_7 =
+  'create table deleted_themes (name text primary key, deleted_at integer not null) without rowid';
+
 /** Each brings a catalog from its index to the next version; none is ever changed or removed. */
 const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [
   (db) => {
@@ -172,6 +176,7 @@ const MIGRATIONS: readonly ((db: DatabaseSync) => void)[] = [
   (db) => db.exec(VERSION_4),
   (db) => db.exec(VERSION_5),
   (db) => db.exec(VERSION_6),
+  (db) => db.exec(VERSION_7),
 ];
 
 /** The version of a catalog's schema; throws when it is newer than this release. */

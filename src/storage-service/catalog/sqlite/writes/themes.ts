@@ -1,11 +1,16 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { invalid, ServiceError } from '../../../../contract/errors.ts';
+import { invalid, ServiceError, themeNotFound } from '../../../../contract/errors.ts';
 import { THEME_MAX_DEPTH, THEMES_MAX } from '../../../../contract/limits.ts';
 import { displayName } from '../../../../contract/seed-themes.ts';
 import type { Theme, ThemeFields } from '../../../../contract/theme.ts';
 import { meantTheme } from '../../../../contract/theme-names.ts';
 import { type Row, toTheme } from '../rows.ts';
+import { type SearchIndex, searchTable } from '../search/search-index.ts';
+import { facet } from '../search/tokens.ts';
 import type { Statements } from '../statements.ts';
+
+/** Named in the refusal to delete their parent. */
+const CHILDREN_SHOWN_MAX = 5;
 
 export const THEME_COLUMNS = 'name, display_name, description, parent, synonyms, image_count';
 
@@ -19,11 +24,13 @@ export function allThemes(db: DatabaseSync): Theme[] {
 export class Themes {
   readonly #db: DatabaseSync;
   readonly #statements: Statements;
+  readonly #index: SearchIndex;
   /** Slugs that were asked for, and the themes that they mean. */
   readonly #meant = new Map<string, string>();
 
-  constructor(db: DatabaseSync, statements: Statements) {
+  constructor(db: DatabaseSync, statements: Statements, index: SearchIndex) {
     this.#db = db;
+    this.#index = index;
     this.#statements = statements;
   }
 
@@ -49,7 +56,7 @@ export class Themes {
       requireRoom(this.#statements.get('select count(*) as count from themes')?.count as number);
       const sql = `insert into themes (name, display_name, synonyms) values (?, ?, '[]')`;
       this.#statements.run(sql, name, displayName(name));
-      this.#changed();
+      this.#changed(name);
     }
     this.#meant.set(name, name);
   }
@@ -79,15 +86,63 @@ export class Themes {
       theme.parent,
       JSON.stringify(theme.synonyms),
     );
-    this.#changed();
+    this.#changed(name);
     return { theme, created: existing === undefined };
   }
 
+  /** False: it was deleted before. Throws theme_not_found, theme_in_use. */
+  delete(name: string, now: number): boolean {
+    const theme = this.#statements.get('select image_count from themes where name = ?', name);
+    if (!theme) {
+      if (this.#statements.get('select 1 from deleted_themes where name = ?', name)) return false;
+      throw themeNotFound();
+    }
+    this.#requireNoChild(name);
+    requireUnused(name, theme.image_count as number, () => this.#deletedImages(name));
+    this.#statements.run('delete from themes where name = ?', name);
+    this.#changed(name);
+    this.#statements.run('insert into deleted_themes values (?, ?)', name, now);
+    return true;
+  }
+
+  #requireNoChild(name: string): void {
+    const sql = 'select name from themes where parent = ? order by name limit ?';
+    const children = this.#statements.all(sql, name, CHILDREN_SHOWN_MAX + 1);
+    if (children.length === 0) return;
+    const shown = children.slice(0, CHILDREN_SHOWN_MAX).map((child) => child.name);
+    const more = children.length > CHILDREN_SHOWN_MAX ? ' and others' : '';
+    const message = `The theme "${name}" is the parent of ${shown.join(', ')}${more}. Give them another parent first.`;
+    throw new ServiceError('theme_in_use', message);
+  }
+
+  /** By the full-text table: no index of the images has the theme. */
+  #deletedImages(name: string): number {
+    this.#index.write();
+    const table = searchTable(true);
+    const sql = `select count(*) as count from ${table} where ${table} match ?`;
+    return this.#statements.get(sql, `"${facet('theme', name)}"`)?.count as number;
+  }
+
   /** Readers take the vocabulary anew, and names may mean other themes. */
-  #changed(): void {
+  #changed(name: string): void {
     this.#meant.clear();
+    this.#statements.run('delete from deleted_themes where name = ?', name);
     this.#statements.run(`update settings set value = value + 1 where name = 'vocabulary_version'`);
   }
+}
+
+function requireUnused(name: string, live: number, countDeleted: () => number): void {
+  const deleted = countDeleted();
+  if (live + deleted === 0) return;
+  const parts = [];
+  if (live > 0) parts.push(images(live, ''));
+  if (deleted > 0) parts.push(`${images(deleted, 'deleted ')} that can be restored`);
+  const message = `The theme "${name}" is in use by ${parts.join(' and ')}. Give them another theme first.`;
+  throw new ServiceError('theme_in_use', message);
+}
+
+function images(count: number, kind: string): string {
+  return `${count} ${kind}${count === 1 ? 'image' : 'images'}`;
 }
 
 function parentOf(name: string, parent: string | null, themes: readonly Theme[]): string | null {

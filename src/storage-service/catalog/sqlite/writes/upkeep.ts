@@ -104,6 +104,13 @@ export class Upkeep {
       now,
       limit,
     );
+    this.#statements.run(
+      `delete from deleted_themes where name in
+         (select name from deleted_themes where deleted_at not between ? and ? limit ?)`,
+      now - ANSWER_KEPT_MS,
+      now + ANSWER_KEPT_MS,
+      limit,
+    );
     return answers.length + events.length;
   }
 

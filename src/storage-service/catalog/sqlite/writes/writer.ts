@@ -10,7 +10,14 @@ import {
 import type { Image } from '../../../../contract/image.ts';
 import { ANSWER_KEPT_MS } from '../../../../contract/limits.ts';
 import type { ImageEvent, StorageEvent, ThemeEvent } from '../../../../contract/storage.ts';
-import type { Claim, Command, ImageCommand, Operation, Written } from '../../catalog.ts';
+import type {
+  Claim,
+  Command,
+  ImageCommand,
+  Operation,
+  ThemeCommand,
+  Written,
+} from '../../catalog.ts';
 import {
   type Change,
   contentReplaced,
@@ -34,7 +41,9 @@ const KEPT_REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'image_not_found',
   'image_exists',
   'precondition_failed',
+  'theme_not_found',
   'theme_cycle',
+  'theme_in_use',
   'too_many_themes',
   'invalid_request',
 ]);
@@ -56,7 +65,7 @@ export class Writer {
   constructor(db: DatabaseSync, index: SearchIndex, clockWentBack = (_byMs: number) => {}) {
     this.#statements = new Statements(db);
     this.#index = index;
-    this.#themes = new Themes(db, this.#statements);
+    this.#themes = new Themes(db, this.#statements, index);
     this.#clock = new RowClock(this.#statements, clockWentBack);
   }
 
@@ -99,13 +108,7 @@ export class Writer {
 
   #carryOut(command: Command, operationId: string, lease: Row | undefined): Written {
     const now = new Date(this.#clock.now());
-    if (command.operation === 'put_theme') {
-      const { name, fields } = command;
-      const answer = this.#themes.put(name, fields);
-      const event = themeChanged(name);
-      this.#recordEvent(event, now.getTime(), operationId);
-      return { answer, replayed: false, event };
-    }
+    if (!isOfImage(command)) return this.#changeTheme(command, now.getTime(), operationId);
     const row = 'image_id' in command ? this.#imageRow(command.image_id) : undefined;
     const current = row && toImage(row);
     const change = this.#decide(command, current, lease, now);
@@ -124,6 +127,16 @@ export class Writer {
     if (!change) return { answer, replayed: false };
     const event = imageChanged(change);
     this.#recordEvent(event, now.getTime(), operationId);
+    return { answer, replayed: false, event };
+  }
+
+  #changeTheme(command: ThemeCommand, now: number, operationId: string): Written {
+    const { name } = command;
+    let answer: unknown = {};
+    if (command.operation === 'put_theme') answer = this.#themes.put(name, command.fields);
+    else if (!this.#themes.delete(name, now)) return { answer, replayed: false };
+    const event = themeChanged(name);
+    this.#recordEvent(event, now, operationId);
     return { answer, replayed: false, event };
   }
 
@@ -252,6 +265,10 @@ function imageChanged({ image, event_type, changed }: Change): ImageEvent {
 
 function themeChanged(name: string): ThemeEvent {
   return { message_id: randomUUID(), event_type: 'theme.changed', data: { name } };
+}
+
+function isOfImage(command: Command): command is ImageCommand {
+  return command.operation !== 'put_theme' && command.operation !== 'delete_theme';
 }
 
 export function operationIdReused(): ServiceError {
