@@ -8,16 +8,13 @@ const pixels = (bytes: Buffer) => sharp(bytes).raw().toBuffer();
 
 test('a file that tells a place loses it, and neither a pixel nor its colour profile', async (t) => {
   const { inspect, edited } = await inspecting(t);
-  for (const { name, format, bytes } of LOCATED) {
+  for (const { name, bytes } of LOCATED) {
     await t.test(name, async () => {
       const sent = await bytes();
       const { facts, edits } = await inspect(sent);
       const served = await edited(sent, edits);
-      // XMP and profiles may be compressed in the file, so what is removed shows in the size too.
-      assert.notEqual(edits.length, 0);
+      assert.equal(tellsPlace(sent), true);
       assert.equal(tellsPlace(served), false);
-      if (format !== 'avif' && !name.includes('second image'))
-        assert.ok(served.length < sent.length);
       assert.deepEqual(await pixels(served), await pixels(sent));
       const [before, after] = [await sharp(sent).metadata(), await sharp(served).metadata()];
       assert.deepEqual(after.icc, before.icc);

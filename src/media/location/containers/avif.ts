@@ -1,7 +1,7 @@
 import type { Edit } from '../../inspector.ts';
 import { type ByteSource, MalformedError } from '../byte-source.ts';
-import { minimalExif, readExif, withoutPrefix } from '../metadata/exif.ts';
-import { xmpHasLocation } from '../metadata/xmp-iptc.ts';
+import { minimalExif, readExif, withoutPrefix, withTiff } from '../metadata/exif.ts';
+import { cleanXmp } from '../metadata/xmp.ts';
 import { METADATA_MAX_BYTES, type Scan } from '../scan.ts';
 import { type Box, boxesOf } from './boxes.ts';
 import { type Extent, type Item, itemsOf } from './items.ts';
@@ -63,13 +63,15 @@ function itemEdits(source: ByteSource, meta: Box): Edit[] {
 function withoutLocation(source: ByteSource, kind: Item['kind'], extents: Extent[]) {
   const block = Buffer.concat(extents.map(({ offset, length }) => source.read(offset, length)));
   if (kind === 'xmp') {
-    if (!xmpHasLocation(block)) return null;
+    const cleaning = cleanXmp(block);
+    if (cleaning !== 'unclear') return cleaning;
     return Buffer.from(EMPTY_PACKET.padEnd(block.length), 'latin1').subarray(0, block.length);
   }
   // The offset of the TIFF header, counted from behind itself (ISO/IEC 23008-12, §A.2.1).
   const start = block.length >= 4 ? 4 + block.readUInt32BE() : block.length;
-  const { location, orientation } = readExif(withoutPrefix(block.subarray(start)));
-  if (!location) return null;
+  const { cleaning, orientation } = readExif(withoutPrefix(block.subarray(start)));
+  if (cleaning === null) return null;
+  if (cleaning !== 'unclear') return withTiff(block, cleaning);
   return Buffer.concat([Buffer.alloc(4), minimalExif(orientation)]);
 }
 

@@ -1,7 +1,10 @@
 import type { Edit } from '../../inspector.ts';
 import { type ByteSource, CutShortError, MalformedError } from '../byte-source.ts';
-import { photoshopHasLocation } from '../metadata/photoshop.ts';
-import { iptcHasLocation, xmpHasLocation } from '../metadata/xmp-iptc.ts';
+import type { Cleaning } from '../metadata/cleaning.ts';
+import { cleanExif } from '../metadata/exif.ts';
+import { cleanIptc } from '../metadata/iptc.ts';
+import { cleanPhotoshop } from '../metadata/photoshop.ts';
+import { cleanXmp } from '../metadata/xmp.ts';
 import { METADATA_MAX_BYTES, NOTHING, type Scan, type Size } from '../scan.ts';
 
 /** GIF89a: a header, then blocks up to the trailer, each by its first byte. */
@@ -16,12 +19,12 @@ const APPLICATION_ID_BYTES = 11;
 const COLOUR_TABLE_FLAG = 0x80;
 
 /** What of an application extension is looked at, by its identifier. */
-const APPLICATIONS: Record<string, (source: ByteSource, start: number, end: number) => boolean> = {
-  // The packet stands bare (XMP, part 3, §1.1.2): its bytes are read as sub-blocks only to skip it.
-  'XMP DataXMP': (source, start, end) => xmpHasLocation(source.read(start, end - start)),
+const APPLICATIONS: Record<string, (source: ByteSource, start: number, end: number) => Cleaning> = {
+  'XMP DataXMP': cleanBare,
   // So ImageMagick keeps IPTC.
-  MGK8BIM0000: (source, start, end) => photoshopHasLocation(joined(source, start, end)),
-  MGKIPTC0000: (source, start, end) => iptcHasLocation(joined(source, start, end)),
+  MGK8BIM0000: (source, start, end) =>
+    cleanJoined(source, start, end, (data) => cleanPhotoshop(data, cleanExif)),
+  MGKIPTC0000: (source, start, end) => cleanJoined(source, start, end, cleanIptc),
 };
 
 /**
@@ -64,9 +67,8 @@ export function scanGif(source: ByteSource): Scan {
       announced = source.byte(at + 1) === GRAPHIC_CONTROL;
       at = skipSubBlocks(source, at + 2);
       if (at > source.size) throw new CutShortError('it ends within an extension block');
-      if (source.byte(offset + 1) === APPLICATION && holdsLocation(source, offset, at)) {
-        edits.push({ offset, length: at - offset, replacement: NOTHING });
-      }
+      if (source.byte(offset + 1) === APPLICATION)
+        edits.push(...applicationEdits(source, offset, at));
     } else {
       throw new MalformedError(`no GIF block begins with the byte ${introducer} at ${offset}`);
     }
@@ -85,12 +87,29 @@ function onlyZeros(source: ByteSource, start: number): boolean {
   return true;
 }
 
-function holdsLocation(source: ByteSource, offset: number, end: number): boolean {
-  if (source.byte(offset + 2) !== APPLICATION_ID_BYTES) return false;
+function applicationEdits(source: ByteSource, offset: number, end: number): Edit[] {
+  if (source.byte(offset + 2) !== APPLICATION_ID_BYTES) return [];
   const start = offset + 3 + APPLICATION_ID_BYTES;
   const id = source.read(offset + 3, APPLICATION_ID_BYTES).toString('latin1');
-  const look = APPLICATIONS[id];
-  return look !== undefined && (end - start > METADATA_MAX_BYTES || look(source, start, end));
+  const clean = APPLICATIONS[id];
+  if (!clean) return [];
+  const cleaning = end - start > METADATA_MAX_BYTES ? 'unclear' : clean(source, start, end);
+  if (cleaning === null) return [];
+  if (cleaning === 'unclear') return [{ offset, length: end - offset, replacement: NOTHING }];
+  return [{ offset: start, length: end - start, replacement: cleaning }];
+}
+
+/**
+ * The packet stands bare (XMP, part 3, §1.1.2): its bytes are read as sub-blocks only to skip it.
+ * Whatever they are, the skip ends in the trailer behind the packet, unless a writer did cut the
+ * packet into sub-blocks.
+ */
+function cleanBare(source: ByteSource, start: number, end: number): Cleaning {
+  const cleaning = cleanXmp(source.read(start, end - start));
+  if (!(cleaning instanceof Buffer)) return cleaning;
+  let at = 0;
+  while (at < cleaning.length && cleaning[at] !== 0) at += 1 + cleaning[at]!;
+  return at === cleaning.length - 1 ? cleaning : 'unclear';
 }
 
 function colourTableBytes(flags: number): number {
@@ -105,10 +124,21 @@ function skipSubBlocks(source: ByteSource, start: number): number {
   return at + 1;
 }
 
-function joined(source: ByteSource, start: number, end: number): Buffer {
+/** Cleans what the sub-blocks hold together; they keep their lengths. */
+function cleanJoined(
+  source: ByteSource,
+  start: number,
+  end: number,
+  clean: (data: Buffer) => Cleaning,
+): Cleaning {
+  const blocks = Buffer.from(source.read(start, end - start));
   const parts: Buffer[] = [];
-  for (let at = start; at < end; at += 1 + source.byte(at)) {
-    parts.push(source.read(at + 1, source.byte(at)));
+  for (let at = 0; at < blocks.length; at += 1 + blocks[at]!) {
+    parts.push(blocks.subarray(at + 1, at + 1 + blocks[at]!));
   }
-  return Buffer.concat(parts);
+  const cleaning = clean(Buffer.concat(parts));
+  if (!(cleaning instanceof Buffer)) return cleaning;
+  let used = 0;
+  for (const part of parts) used += cleaning.copy(part, 0, used, used + part.length);
+  return blocks;
 }

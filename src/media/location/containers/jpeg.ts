@@ -1,8 +1,9 @@
 import type { Edit } from '../../inspector.ts';
 import { type ByteSource, MalformedError, UnsupportedVariantError } from '../byte-source.ts';
-import { EXIF_PREFIX, minimalExif, readExif } from '../metadata/exif.ts';
-import { photoshopHasLocation } from '../metadata/photoshop.ts';
-import { xmpHasLocation } from '../metadata/xmp-iptc.ts';
+import type { Cleaning } from '../metadata/cleaning.ts';
+import { cleanExif, EXIF_PREFIX, minimalExif, readExif } from '../metadata/exif.ts';
+import { cleanPhotoshop } from '../metadata/photoshop.ts';
+import { cleanXmp } from '../metadata/xmp.ts';
 import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 
 /**
@@ -10,7 +11,7 @@ import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
  *
  * Cameras append further JPEG images behind the first one (CIPA DC-007, Multi-Picture Format; gain
  * maps), each with Exif of its own. MPF finds them by offsets and lengths. So in them, and in a file
- * that has an MPF index, a block is overwritten and keeps its length; elsewhere it is cut out.
+ * that has an MPF index, a block that goes is overwritten; elsewhere it is cut out.
  */
 
 const SOI = 0xd8;
@@ -192,30 +193,71 @@ function editsOf(source: ByteSource, walk: Walk, inPlace: boolean): Edit[] {
     edits.push({ offset, length, replacement: app1(keep, inPlace ? length : null) });
 
   for (const segment of walk.exif) {
-    const { location, orientation } = readExif(joined(source, [segment], EXIF_PREFIX.length));
-    if (location) drop(segment, orientation === 1 ? NOTHING : minimalExif(orientation));
+    let orientation = 1;
+    const cleaning = cleanParts(source, [segment], EXIF_PREFIX.length, (tiff) => {
+      const exif = readExif(tiff);
+      orientation = exif.orientation;
+      return exif.cleaning;
+    });
+    if (cleaning === 'unclear')
+      drop(segment, orientation === 1 ? NOTHING : minimalExif(orientation));
+    else edits.push(...cleaning);
   }
-  const { xmp, extendedXmp, photoshop } = walk;
-  const xmpHolds =
-    holds(source, xmp, XMP_PREFIX.length, xmpHasLocation) ||
-    holds(source, extendedXmp, EXTENDED_XMP_HEADER_BYTES, xmpHasLocation);
-  if (xmpHolds) for (const segment of [...xmp, ...extendedXmp]) drop(segment);
+  const { photoshop } = walk;
+  const xmp = [
+    { segments: walk.xmp, prefixBytes: XMP_PREFIX.length },
+    ...extendedPackets(source, walk.extendedXmp),
+  ].map(({ segments, prefixBytes }) => cleanParts(source, segments, prefixBytes, cleanXmp));
+  // A packet without the other one that belongs to it says little.
+  if (xmp.includes('unclear'))
+    for (const segment of [...walk.xmp, ...walk.extendedXmp]) drop(segment);
+  else for (const cleaning of xmp) edits.push(...(cleaning as Edit[]));
   // A long run of resources is spread over several segments.
-  if (holds(source, photoshop, PHOTOSHOP_PREFIX.length, photoshopHasLocation)) {
-    for (const segment of photoshop) drop(segment);
-  }
+  const resources = cleanParts(source, photoshop, PHOTOSHOP_PREFIX.length, (data) =>
+    cleanPhotoshop(data, cleanExif),
+  );
+  if (resources === 'unclear') for (const segment of photoshop) drop(segment);
+  else edits.push(...resources);
   return edits;
 }
 
-function holds(
+/** The parts of each packet in the order that their headers state, which need not be the file's. */
+function extendedPackets(source: ByteSource, segments: Segment[]) {
+  const prefixBytes = EXTENDED_XMP_HEADER_BYTES;
+  const whole = segments.filter(({ length }) => length >= SEGMENT_HEADER_BYTES + prefixBytes);
+  const parts = whole.map((segment) => {
+    const header = source.read(segment.offset + SEGMENT_HEADER_BYTES, prefixBytes);
+    const digest = header.toString('latin1', EXTENDED_XMP_PREFIX.length, prefixBytes - 8);
+    return { segment, digest, offset: header.readUInt32BE(prefixBytes - 4) };
+  });
+  parts.sort((one, other) => one.offset - other.offset);
+  const packets = Map.groupBy(parts, ({ digest }) => digest);
+  return [...packets.values()].map((packet) => ({
+    segments: packet.map(({ segment }) => segment),
+    prefixBytes,
+  }));
+}
+
+/** Cleans what the segments hold together behind their prefixes; they keep their lengths. */
+function cleanParts(
   source: ByteSource,
   segments: Segment[],
   prefixBytes: number,
-  hasLocation: (block: Buffer) => boolean,
-): boolean {
-  if (segments.length === 0) return false;
+  clean: (block: Buffer) => Cleaning,
+): Edit[] | 'unclear' {
+  if (segments.length === 0) return [];
   const bytes = segments.reduce((sum, { length }) => sum + length, 0);
-  return bytes > METADATA_MAX_BYTES || hasLocation(joined(source, segments, prefixBytes));
+  if (bytes > METADATA_MAX_BYTES) return 'unclear';
+  const cleaning = clean(joined(source, segments, prefixBytes));
+  if (cleaning === null || cleaning === 'unclear') return cleaning ?? [];
+  let used = 0;
+  return segments.map((segment) => {
+    const header = SEGMENT_HEADER_BYTES + prefixBytes;
+    const length = Math.max(0, segment.length - header);
+    const replacement = cleaning.subarray(used, used + length);
+    used += length;
+    return { offset: segment.offset + header, length, replacement };
+  });
 }
 
 /** What the segments hold behind their prefixes. */

@@ -1,6 +1,6 @@
 import type { Edit } from '../../inspector.ts';
 import { type ByteSource, MalformedError } from '../byte-source.ts';
-import { xmpHasLocation } from '../metadata/xmp-iptc.ts';
+import { cleanXmp } from '../metadata/xmp.ts';
 import { METADATA_MAX_BYTES } from '../scan.ts';
 import type { Box } from './boxes.ts';
 
@@ -60,8 +60,8 @@ function contentEdits(source: ByteSource, parent: Box, budget: BoxBudget, depth:
 /** Of the box and all it holds. Every edit keeps its length; they overlap where boxes do. */
 export function boxEdits(source: ByteSource, box: Box, budget: BoxBudget, depth = 0): Edit[] {
   if (PLACE_BOXES.has(box.type)) return [freed(source, box, budget)];
-  if (box.type === 'uuid') return holdsPlaceUuid(source, box) ? [freed(source, box, budget)] : [];
-  if (box.type === 'XMP_') return holdsPlaceXmp(source, box) ? [freed(source, box, budget)] : [];
+  if (box.type === 'uuid') return uuidEdits(source, box, budget);
+  if (box.type === 'XMP_') return xmpEdits(source, box, budget);
   if (box.type === 'meta') return metadataEdits(source, box, budget, depth + 1);
   if (box.type === 'trak' && holdsPlaceTrack(source, box, budget, depth)) {
     return [freed(source, box, budget)];
@@ -131,15 +131,23 @@ function holdsPlaceTrack(
   });
 }
 
-function holdsPlaceUuid(source: ByteSource, box: Box): boolean {
-  if (box.end - box.start < UUID_BYTES) return false;
+function uuidEdits(source: ByteSource, box: Box, budget: BoxBudget): Edit[] {
+  if (box.end - box.start < UUID_BYTES) return [];
   const id = source.read(box.start, UUID_BYTES);
-  if (id.equals(CANON_UUID)) return true;
-  return id.equals(XMP_UUID) && holdsPlaceXmp(source, box);
+  if (id.equals(CANON_UUID)) return [freed(source, box, budget)];
+  return id.equals(XMP_UUID) ? xmpEdits(source, box, budget) : [];
 }
 
-function holdsPlaceXmp(source: ByteSource, { start, end }: Box): boolean {
-  return end - start > METADATA_MAX_BYTES || xmpHasLocation(source.read(start, end - start));
+function xmpEdits(source: ByteSource, box: Box, budget: BoxBudget): Edit[] {
+  const { start, end } = box;
+  const isPacket = end - start <= METADATA_MAX_BYTES;
+  const first = box.type === 'uuid' ? start + UUID_BYTES : start;
+  const cleaning = isPacket ? cleanXmp(source.read(first, end - first)) : 'unclear';
+  if (cleaning === null) return [];
+  if (cleaning === 'unclear') return [freed(source, box, budget)];
+  budget.freedBytes += end - start;
+  if (budget.freedBytes > source.size) throw new MalformedError('its boxes overlap');
+  return [{ offset: first, length: end - first, replacement: cleaning }];
 }
 
 function children(source: ByteSource, parent: Box, budget: BoxBudget): Box[] {

@@ -1,9 +1,11 @@
-import { crc32, inflateSync } from 'node:zlib';
+import { crc32, deflateSync, inflateSync } from 'node:zlib';
 import type { Edit } from '../../inspector.ts';
 import { type ByteSource, CutShortError } from '../byte-source.ts';
-import { minimalExif, readExif, withoutPrefix } from '../metadata/exif.ts';
-import { photoshopHasLocation, withoutPhotoshopPrefix } from '../metadata/photoshop.ts';
-import { iptcHasLocation, xmpHasLocation } from '../metadata/xmp-iptc.ts';
+import type { Cleaning } from '../metadata/cleaning.ts';
+import { cleanExif, minimalExif, readExif, withoutPrefix, withTiff } from '../metadata/exif.ts';
+import { cleanIptc } from '../metadata/iptc.ts';
+import { cleanPhotoshop, withoutPhotoshopPrefix } from '../metadata/photoshop.ts';
+import { cleanXmp } from '../metadata/xmp.ts';
 import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 
 /** PNG (Third Edition), §5.3: chunks of a length, a type, the data and a CRC up to IEND. */
@@ -77,53 +79,76 @@ export function scanPng(source: ByteSource): Scan {
 function withoutLocation(source: ByteSource, { type, offset, length }: Chunk): Uint8Array | null {
   if (type === 'eXIf') {
     if (length > METADATA_MAX_BYTES) return NOTHING;
-    const { location, orientation } = readExif(withoutPrefix(source.read(offset, length)));
-    if (!location) return null;
+    const block = source.read(offset, length);
+    const { cleaning, orientation } = readExif(withoutPrefix(block));
+    if (cleaning === null) return null;
+    if (cleaning !== 'unclear') return pngChunk('eXIf', withTiff(block, cleaning));
     return orientation === 1 ? NOTHING : pngChunk('eXIf', minimalExif(orientation));
   }
   if (type !== 'tEXt' && type !== 'zTXt' && type !== 'iTXt') return null;
   const head = source.read(offset, Math.min(length, KEYWORD_MAX_BYTES + 1));
   const keyword = head.toString('latin1').split('\0', 1)[0]!;
   if (PLACE_KEYWORD.test(keyword)) return NOTHING;
-  const look = profileLook(keyword);
-  if (look === null) return null;
+  const clean = profileCleaner(keyword);
+  if (clean === null) return null;
   if (length > METADATA_MAX_BYTES) return NOTHING;
-  const text = textOf(type, source.read(offset, length).subarray(keyword.length + 1));
-  return text === null || look(text) ? NOTHING : null;
+  const data = source.read(offset, length);
+  const text = textOf(type, data, keyword.length + 1);
+  const cleaning = text === null ? 'unclear' : clean(text.bytes);
+  if (text === null || cleaning === 'unclear') return NOTHING;
+  if (cleaning === null) return null;
+  const bytes = text.compressed ? deflateSync(cleaning) : cleaning;
+  return pngChunk(type, Buffer.concat([data.subarray(0, text.start), bytes]));
 }
 
 /** How a text of this keyword is searched; null: it is of no interest. */
-function profileLook(keyword: string): ((text: Buffer) => boolean) | null {
-  if (keyword === XMP_KEYWORD) return xmpHasLocation;
+function profileCleaner(keyword: string): ((text: Buffer) => Cleaning) | null {
+  if (keyword === XMP_KEYWORD) return cleanXmp;
   if (!/^Raw profile type /i.test(keyword) || /^Raw profile type icc$/i.test(keyword)) return null;
   return (text) => {
-    const named = rawProfile(text);
-    if (named === null) return true;
-    const profile = withoutPhotoshopPrefix(named);
-    if (profile.subarray(0, 4).equals(Buffer.from('8BIM'))) return photoshopHasLocation(profile);
-    if (profile[0] === 0x1c) return iptcHasLocation(profile);
-    const tiff = withoutPrefix(profile);
-    const isExif = tiff !== profile || /^(II\*\0|MM\0\*)/.test(tiff.toString('latin1', 0, 4));
-    return isExif ? readExif(tiff).location : xmpHasLocation(profile);
+    const profile = rawProfile(text);
+    if (profile === null) return 'unclear';
+    const cleaning = cleanProfile(profile);
+    return cleaning instanceof Buffer ? withRawProfile(text, cleaning) : cleaning;
   };
 }
 
-/** The text as bytes, inflated if need be; null when that fails or gives too much. */
-function textOf(type: string, rest: Buffer): Buffer | null {
-  if (type === 'tEXt') return rest;
-  // zTXt: method, text. iTXt: flag, method, language, 0, translated keyword, 0, text.
-  const compressed = type === 'zTXt' || rest[0] === 1;
-  let start = 1;
-  if (type === 'iTXt') {
-    const language = rest.indexOf(0, 2);
-    const translated = language < 0 ? -1 : rest.indexOf(0, language + 1);
+/** The kind of a profile shows in how it begins: tools differ in how they name it. */
+function cleanProfile(profile: Buffer): Cleaning {
+  const resources = withoutPhotoshopPrefix(profile);
+  if (resources.subarray(0, 4).equals(Buffer.from('8BIM'))) {
+    const cleaning = cleanPhotoshop(resources, cleanExif);
+    return cleaning instanceof Buffer ? withTiff(profile, cleaning) : cleaning;
+  }
+  if (profile[0] === 0x1c) return cleanIptc(profile);
+  const tiff = withoutPrefix(profile);
+  const isExif = tiff !== profile || /^(II\*\0|MM\0\*)/.test(tiff.toString('latin1', 0, 4));
+  return isExif ? cleanExif(profile) : cleanXmp(profile);
+}
+
+type Text = { bytes: Buffer; compressed: boolean; start: number };
+
+/** The text, which stands behind the keyword, inflated if need be; null: that fails or is too much. */
+function textOf(type: string, data: Buffer, keywordEnd: number): Text | null {
+  let start = keywordEnd;
+  let compressed = false;
+  if (type === 'zTXt') {
+    // Method, text.
+    compressed = true;
+    start += 1;
+  } else if (type === 'iTXt') {
+    // Flag, method, language, 0, translated keyword, 0, text.
+    compressed = data[start] === 1;
+    const language = data.indexOf(0, start + 2);
+    const translated = language < 0 ? -1 : data.indexOf(0, language + 1);
     if (translated < 0) return null;
     start = translated + 1;
   }
-  const text = rest.subarray(start);
-  if (!compressed) return text;
+  const bytes = data.subarray(start);
+  if (!compressed) return { bytes, compressed, start };
   try {
-    return inflateSync(text, { maxOutputLength: METADATA_MAX_BYTES });
+    const text = inflateSync(bytes, { maxOutputLength: METADATA_MAX_BYTES });
+    return { bytes: text, compressed, start };
   } catch {
     return null;
   }
@@ -135,6 +160,17 @@ function rawProfile(text: Buffer): Buffer | null {
   if (!parts) return null;
   const bytes = Buffer.from(parts[2]!.replaceAll(/\s/g, ''), 'hex');
   return bytes.length > 0 && bytes.length === Number(parts[1]) ? bytes : null;
+}
+
+/** The text with the digits of a profile of the same length. */
+function withRawProfile(text: Buffer, profile: Buffer): Buffer {
+  const [head] = /^\s*[\w ]+\n\s*\d+\n/.exec(text.toString('latin1'))!;
+  const digits = profile.toString('hex');
+  let used = 0;
+  const lines = text
+    .toString('latin1', head.length)
+    .replaceAll(/[\da-fA-F]/g, () => digits[used++]!);
+  return Buffer.from(head + lines, 'latin1');
 }
 
 /** A whole chunk, its CRC right. */

@@ -1,7 +1,7 @@
 import type { Edit } from '../../inspector.ts';
 import { type ByteSource, CutShortError, MalformedError } from '../byte-source.ts';
-import { EXIF_PREFIX, minimalExif, readExif, withoutPrefix } from '../metadata/exif.ts';
-import { xmpHasLocation } from '../metadata/xmp-iptc.ts';
+import { EXIF_PREFIX, minimalExif, readExif, withoutPrefix, withTiff } from '../metadata/exif.ts';
+import { cleanXmp } from '../metadata/xmp.ts';
 import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 
 /** RIFF chunks (RFC 9649, §2): four letters, a length, the payload, a zero if that is odd. */
@@ -32,13 +32,12 @@ export function scanWebp(source: ByteSource): Scan {
     const whole = Math.min(CHUNK_HEADER_BYTES + length + (length % 2), end - at);
     if (name === 'VP8X' && length > 0) flags = { offset: payload, value: source.byte(payload) };
     if (name === 'ANMF') frames += 1;
-    const replacement = name === 'EXIF' ? withoutLocation(source, payload, length) : null;
+    const clean = CHUNKS[name];
+    const replacement = clean ? clean(source, payload, length) : null;
     if (replacement) {
-      edits.push({ offset: at, length: whole, replacement });
-      if (replacement.length === 0) dropped |= FLAG_EXIF;
-    } else if (name === 'XMP ' && xmpHolds(source, payload, length)) {
-      edits.push({ offset: at, length: whole, replacement: NOTHING });
-      dropped |= FLAG_XMP;
+      const padding = Buffer.alloc(replacement.length % 2);
+      edits.push({ offset: at, length: whole, replacement: Buffer.concat([replacement, padding]) });
+      if (replacement.length === 0) dropped |= name === 'EXIF' ? FLAG_EXIF : FLAG_XMP;
     }
     at += whole;
   }
@@ -52,21 +51,34 @@ export function scanWebp(source: ByteSource): Scan {
 }
 
 /** What takes the place of the chunk; null: it holds no location and stays. */
-function withoutLocation(source: ByteSource, payload: number, length: number): Uint8Array | null {
-  if (length > METADATA_MAX_BYTES) return NOTHING;
-  const block = source.read(payload, length);
-  const tiff = withoutPrefix(block);
-  const { location, orientation } = readExif(tiff);
-  if (!location) return null;
-  if (orientation === 1) return NOTHING;
-  const kept = [tiff === block ? NOTHING : EXIF_PREFIX, minimalExif(orientation)];
-  const bytes = Buffer.concat([Buffer.from('EXIF\0\0\0\0', 'latin1'), ...kept]);
-  bytes.writeUInt32LE(bytes.length - CHUNK_HEADER_BYTES, 4);
-  return bytes;
-}
+const CHUNKS: Record<
+  string,
+  (source: ByteSource, payload: number, length: number) => Uint8Array | null
+> = {
+  EXIF(source, payload, length) {
+    if (length > METADATA_MAX_BYTES) return NOTHING;
+    const block = source.read(payload, length);
+    const tiff = withoutPrefix(block);
+    const { cleaning, orientation } = readExif(tiff);
+    if (cleaning === null) return null;
+    if (cleaning !== 'unclear') return chunk('EXIF', withTiff(block, cleaning));
+    if (orientation === 1) return NOTHING;
+    const prefix = tiff === block ? NOTHING : EXIF_PREFIX;
+    return chunk('EXIF', Buffer.concat([prefix, minimalExif(orientation)]));
+  },
+  'XMP '(source, payload, length) {
+    if (length > METADATA_MAX_BYTES) return NOTHING;
+    const cleaning = cleanXmp(source.read(payload, length));
+    if (cleaning === 'unclear') return NOTHING;
+    return cleaning && chunk('XMP ', cleaning);
+  },
+};
 
-function xmpHolds(source: ByteSource, payload: number, length: number): boolean {
-  return length > METADATA_MAX_BYTES || xmpHasLocation(source.read(payload, length));
+function chunk(name: string, payload: Buffer): Buffer {
+  const head = Buffer.alloc(CHUNK_HEADER_BYTES);
+  head.write(name, 'latin1');
+  head.writeUInt32LE(payload.length, 4);
+  return Buffer.concat([head, payload]);
 }
 
 /** The edits of the chunks, and of what is said about them at the head of the file. */

@@ -1,35 +1,65 @@
-import { iptcHasLocation, xmpHasLocation } from './xmp-iptc.ts';
+import type { Cleaning } from './cleaning.ts';
+import { cleanIptc } from './iptc.ts';
+import { cleanPhotoshop } from './photoshop.ts';
+import { type Entry, Tiff } from './tiff.ts';
+import { cleanXmp } from './xmp.ts';
 
-/** Exif is a TIFF file (TIFF 6.0, §2; Exif 2.32, §4.5): directories of 12-byte entries. */
+/**
+ * Exif is a TIFF file (Exif 2.32, §4.5). Where a GPS directory tells a place, its entries and their
+ * values become zeros, the entry that points to it is taken out of its directory, and everything
+ * else keeps its offset. Vendor notes may repeat the place in forms that nobody has listed, so they
+ * go with it. A block that embeds another block with a place goes as a whole.
+ */
 
 const ORIENTATION = 0x0112;
 const SUB_IFDS = 0x014a;
-const XMP = 0x02bc;
-const IPTC = 0x83bb;
+const THUMBNAIL_OFFSET = 0x0201;
+const THUMBNAIL_BYTES = 0x0202;
 const EXIF_IFD = 0x8769;
 const GPS_IFD = 0x8825;
+const MAKER_NOTE = 0x927c;
 const INTEROPERABILITY_IFD = 0xa005;
-/** Bytes of one value by TIFF type; an unknown type is taken as a byte. */
-const TYPE_BYTES = [1, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4];
+/** GeoTIFF: pixel scale, tie points, transformation, keys and their parameters. */
+const GEO_TAGS = new Set([0x830e, 0x8482, 0x85d8, 0x87af, 0x87b0, 0x87b1]);
+/** Values that are blocks of metadata of another kind. */
+const BLOCKS: Record<number, (block: Buffer) => Cleaning> = {
+  700: cleanXmp,
+  33723: cleanIptc,
+  34377: (block) => cleanPhotoshop(block),
+};
+/**
+ * Entries of a GPS directory that tell no place (Exif 2.32, §4.6.6): version, references, time,
+ * status, mode, precision, speed, track, direction, datum, method, date, correction, error.
+ */
+const GPS_WITHOUT_PLACE = new Set([
+  0, 1, 3, 5, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 21, 23, 25, 27, 29, 30, 31,
+]);
+/** Exif defines 32. */
+const GPS_ENTRIES_MAX = 64;
 /** A file of a camera holds 3 to 8. */
 const DIRECTORIES_MAX = 64;
+/** A thumbnail has one block of each kind. */
+const EMBEDDED_MAX = 16;
 
 export const EXIF_PREFIX = Buffer.from('Exif\0\0', 'latin1');
+const XMP_PREFIX = Buffer.from('http://ns.adobe.com/xap/1.0/\0', 'latin1');
+const PHOTOSHOP_PREFIX = Buffer.from('Photoshop 3.0\0', 'latin1');
 
 export type Exif = {
-  location: boolean;
+  cleaning: Cleaning;
   /** 1–8, by which the viewer turns the image; 1: as it is. */
   orientation: number;
 };
 
-/** Reads a TIFF block, without the prefix. One that cannot be read counts as holding location. */
-export function readExif(tiff: Buffer): Exif {
-  const exif = { location: false, orientation: 1 };
-  try {
-    walk(tiff, exif);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    exif.location = true;
+/** Reads a TIFF block, without the prefix. */
+export function readExif(block: Buffer): Exif {
+  const exif = readOnce(block);
+  if (embedsPlace(block)) exif.cleaning = 'unclear';
+  else if (exif.cleaning instanceof Buffer) {
+    // What was taken for one thing may have hidden another.
+    const again = readOnce(exif.cleaning);
+    const same = again.cleaning === null && again.orientation === exif.orientation;
+    if (!same) exif.cleaning = 'unclear';
   }
   return exif;
 }
@@ -38,6 +68,17 @@ export function readExif(tiff: Buffer): Exif {
 export function withoutPrefix(block: Buffer): Buffer {
   const prefixed = block.subarray(0, EXIF_PREFIX.length).equals(EXIF_PREFIX);
   return prefixed ? block.subarray(EXIF_PREFIX.length) : block;
+}
+
+/** A block of Exif that may begin with its prefix. */
+export function cleanExif(block: Buffer): Cleaning {
+  const { cleaning } = readExif(withoutPrefix(block));
+  return cleaning instanceof Buffer ? withTiff(block, cleaning) : cleaning;
+}
+
+/** The block with its TIFF part, the end of it, replaced by one of the same length. */
+export function withTiff(block: Buffer, tiff: Buffer): Buffer {
+  return Buffer.concat([block.subarray(0, block.length - tiff.length), tiff]);
 }
 
 /** The smallest block that says nothing but the orientation. */
@@ -50,43 +91,112 @@ export function minimalExif(orientation: number): Buffer {
   return tiff;
 }
 
-/** Fills `exif` as far as it gets; throws RangeError where an offset leads out of the block. */
-function walk(tiff: Buffer, exif: Exif): void {
-  const order = tiff.toString('latin1', 0, 4);
-  if (order !== 'II*\0' && order !== 'MM\0*') throw new RangeError('no TIFF header');
-  const little = order === 'II*\0';
-  const u16 = (at: number) => (little ? tiff.readUInt16LE(at) : tiff.readUInt16BE(at));
-  const u32 = (at: number) => (little ? tiff.readUInt32LE(at) : tiff.readUInt32BE(at));
-  // A thumbnail may carry a block of its own.
-  if (tiff.includes(EXIF_PREFIX)) exif.location = true;
+/** The metadata of a thumbnail or preview in the block; each is read once, so the search ends. */
+function embedsPlace(block: Buffer): boolean {
+  let seen = 0;
+  const any = (prefix: Buffer, read: (rest: Buffer) => Cleaning) => {
+    for (let at = block.indexOf(prefix); at >= 0; at = block.indexOf(prefix, at + 1)) {
+      seen += 1;
+      if (seen > EMBEDDED_MAX || read(block.subarray(at + prefix.length)) !== null) return true;
+    }
+    return false;
+  };
+  return (
+    any(EXIF_PREFIX, (rest) => readOnce(rest).cleaning) ||
+    any(XMP_PREFIX, cleanXmp) ||
+    any(PHOTOSHOP_PREFIX, (rest) => cleanPhotoshop(rest))
+  );
+}
 
-  const first = u32(4);
-  const directories = [first];
+function readOnce(block: Buffer): Exif {
+  const exif: Exif = { cleaning: null, orientation: 1 };
+  try {
+    exif.cleaning = cleanTiff(new Tiff(block), exif);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    exif.cleaning = 'unclear';
+  }
+  return exif;
+}
+
+/** Notes the orientation as far as it gets; throws RangeError for what cannot be read. */
+function cleanTiff(tiff: Tiff, exif: Exif): Cleaning {
+  const directories = [tiff.first];
+  const notes: Entry[] = [];
+  let located = false;
   const seen = new Set<number>();
   for (let at = directories.pop(); at !== undefined; at = directories.pop()) {
     if (seen.has(at)) continue;
     if (seen.add(at).size > DIRECTORIES_MAX) throw new RangeError('too many directories');
-    const end = at + 2 + u16(at) * 12;
-    for (let entry = at + 2; entry < end; entry += 12) {
-      const tag = u16(entry);
-      const count = u32(entry + 4);
-      const bytes = count * (TYPE_BYTES[u16(entry + 2)] ?? 1);
-      const value = bytes <= 4 ? entry + 8 : u32(entry + 8);
-      const block = () => tiff.subarray(value, value + bytes);
-      if (tag === GPS_IFD) exif.location = true;
-      else if (tag === EXIF_IFD || tag === INTEROPERABILITY_IFD) directories.push(u32(entry + 8));
-      else if (tag === SUB_IFDS) {
-        for (let n = 0; n < Math.min(count, DIRECTORIES_MAX); n += 1) {
-          directories.push(u32(value + n * 4));
-        }
-      } else if (tag === XMP) exif.location ||= xmpHasLocation(block());
-      else if (tag === IPTC) exif.location ||= iptcHasLocation(block());
-      else if (tag === ORIENTATION && at === first) {
-        const turn = u16(entry + 8);
+    const { entries, next } = tiff.directory(at);
+    for (const entry of entries) {
+      if (entry.tag === GPS_IFD) {
+        if (cleanGps(tiff, entry)) located = true;
+      } else if (entry.tag === MAKER_NOTE) notes.push(entry);
+      else if (GEO_TAGS.has(entry.tag)) tiff.remove(entry);
+      else if (BLOCKS[entry.tag]) cleanBlock(tiff, entry, BLOCKS[entry.tag]!);
+      else tiff.keepValue(entry);
+      directories.push(...subdirectories(tiff, entry));
+      if (entry.tag === ORIENTATION && at === tiff.first) {
+        const turn = tiff.u16(entry.offset + 8);
         if (turn >= 1 && turn <= 8) exif.orientation = turn;
       }
     }
-    const next = end + 4 <= tiff.length ? u32(end) : 0;
+    keepThumbnail(tiff, entries);
     if (next !== 0) directories.push(next);
   }
+  for (const note of notes) {
+    if (located) tiff.remove(note);
+    else tiff.keepValue(note);
+  }
+  return tiff.cleaned();
+}
+
+function subdirectories(tiff: Tiff, { tag, offset, value, count }: Entry): number[] {
+  if (tag === EXIF_IFD || tag === INTEROPERABILITY_IFD) return [tiff.u32(offset + 8)];
+  if (tag !== SUB_IFDS) return [];
+  const length = Math.min(count, DIRECTORIES_MAX);
+  return Array.from({ length }, (_, n) => tiff.u32(value + n * 4));
+}
+
+function keepThumbnail(tiff: Tiff, entries: Entry[]): void {
+  const [offset, length] = [THUMBNAIL_OFFSET, THUMBNAIL_BYTES].map((tag) =>
+    entries.find((entry) => entry.tag === tag),
+  );
+  if (offset && length) tiff.keep(tiff.u32(offset.offset + 8), tiff.u32(length.offset + 8));
+}
+
+function cleanBlock(tiff: Tiff, entry: Entry, clean: (block: Buffer) => Cleaning): void {
+  const cleaning = clean(tiff.block(entry));
+  if (cleaning === 'unclear') tiff.remove(entry);
+  else tiff.keepValue(entry);
+  if (cleaning instanceof Buffer) tiff.overwrite(entry.value, cleaning);
+}
+
+/** True when the directory tells a place; then it is marked for removal. */
+function cleanGps(tiff: Tiff, pointer: Entry): boolean {
+  if (pointer.count !== 1) throw new RangeError('a pointer to several GPS directories');
+  const at = tiff.u32(pointer.offset + 8);
+  // Writers that prepare a directory and never write it leave the pointer at zero.
+  if (at === 0) return false;
+  const { entries, length, next } = tiff.directory(at, false);
+  if (entries.length > GPS_ENTRIES_MAX) throw new RangeError('too many GPS entries');
+  const values = entries.filter(({ bytes }) => bytes > 4);
+  const told = entries.some(
+    ({ tag, value, bytes }) =>
+      !GPS_WITHOUT_PLACE.has(tag) &&
+      tiff.bytes.subarray(value, value + bytes).some((byte) => byte !== 0),
+  );
+  // Some writers leave out the offset of a next directory; then values stand in its place.
+  const nextAt = at + length;
+  const isValue = values.some(({ value }) => value >= nextAt && value < nextAt + 4);
+  if (next !== 0 && !isValue && !told) tiff.keep(nextAt, 4);
+  if (next !== 0 && !isValue && told) throw new RangeError('a second GPS directory');
+  const stretches = [{ value: at, bytes: length }, ...values];
+  for (const { value, bytes } of stretches) {
+    if (told) tiff.wipe(value, bytes);
+    else tiff.keep(value, bytes);
+  }
+  if (told) tiff.remove({ ...pointer, bytes: 0 });
+  return told;
 }

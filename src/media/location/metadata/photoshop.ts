@@ -1,10 +1,10 @@
-import { readExif, withoutPrefix } from './exif.ts';
-import { iptcHasLocation, xmpHasLocation } from './xmp-iptc.ts';
+import type { Cleaning } from './cleaning.ts';
+import { cleanIptc } from './iptc.ts';
+import { cleanXmp } from './xmp.ts';
 
 /** Image resources that hold other metadata (Photoshop File Formats, Image Resources). */
-const RESOURCE_IPTC = 0x0404;
-const RESOURCE_EXIF = 0x0422;
-const RESOURCE_XMP = 0x0424;
+const RESOURCES: Record<number, (data: Buffer) => Cleaning> = { 1028: cleanIptc, 1060: cleanXmp };
+const EXIF_RESOURCES = new Set([0x0422, 0x0423]);
 const SIGNATURES = new Set(['8BIM', 'MeSa', 'AgHg', 'PHUT', 'DCSR']);
 /** Signature, kind, empty name, length. */
 const RESOURCE_MIN_BYTES = 12;
@@ -17,27 +17,33 @@ export function withoutPhotoshopPrefix(bytes: Buffer): Buffer {
   return prefixed ? bytes.subarray(PREFIX.length) : bytes;
 }
 
-/** A run of resources. What cannot be walked counts as holding location. */
-export function photoshopHasLocation(resources: Buffer): boolean {
+/**
+ * A run of resources; the data of each keeps its length. Resources may hold Exif and Exif may hold
+ * resources, so the caller says how Exif is read: not at all where it would go round in circles.
+ */
+export function cleanPhotoshop(
+  resources: Buffer,
+  cleanExif: (data: Buffer) => Cleaning = () => 'unclear',
+): Cleaning {
+  let cleaned: Buffer | null = null;
   let at = 0;
   while (at + RESOURCE_MIN_BYTES <= resources.length) {
-    if (!SIGNATURES.has(resources.toString('latin1', at, at + 4))) return true;
+    if (!SIGNATURES.has(resources.toString('latin1', at, at + 4))) return 'unclear';
     const kind = resources.readUInt16BE(at + 4);
     // The name, its length included, is padded to be even; the data as well.
     const name = resources.readUInt8(at + 6) + 1;
     const start = at + 6 + name + (name % 2) + 4;
-    if (start > resources.length) return true;
+    if (start > resources.length) return 'unclear';
     const length = resources.readUInt32BE(start - 4);
-    if (start + length > resources.length) return true;
-    if (resourceHasLocation(kind, resources.subarray(start, start + length))) return true;
+    if (start + length > resources.length) return 'unclear';
+    const clean = EXIF_RESOURCES.has(kind) ? cleanExif : RESOURCES[kind];
+    const cleaning = clean && length > 0 ? clean(resources.subarray(start, start + length)) : null;
+    if (cleaning === 'unclear') return 'unclear';
+    if (cleaning) {
+      cleaned ??= Buffer.from(resources);
+      cleaning.copy(cleaned, start);
+    }
     at = start + length + (length % 2);
   }
-  return resources.subarray(at).some((padding) => padding !== 0);
-}
-
-function resourceHasLocation(kind: number, data: Buffer): boolean {
-  if (data.length === 0) return false;
-  if (kind === RESOURCE_IPTC) return iptcHasLocation(data);
-  if (kind === RESOURCE_XMP) return xmpHasLocation(data);
-  return kind === RESOURCE_EXIF && readExif(withoutPrefix(data)).location;
+  return resources.subarray(at).some((padding) => padding !== 0) ? 'unclear' : cleaned;
 }
