@@ -6,7 +6,7 @@ import { buildServer } from '../src/image-service/server.ts';
 import { contentSettings, remoteStorageSettings } from '../src/remote-storage/config.ts';
 import { ContentClient } from '../src/remote-storage/content-client.ts';
 import { RemoteEvents } from '../src/remote-storage/events.ts';
-import { hubHealth, storageHealth } from '../src/remote-storage/health.ts';
+import { hubHealth, requireContent, storageHealth } from '../src/remote-storage/health.ts';
 import { RemoteStorage } from '../src/remote-storage/remote-storage.ts';
 import { Requester } from '../src/remote-storage/requester.ts';
 import { readSettings, type Settings } from '../src/settings.ts';
@@ -67,6 +67,7 @@ export async function startImageService(
     version,
     messageHub: () => hubHealth(hub),
     storageHealth: () => storageHealth(contents),
+    storageAccess: (call) => requireContent(contents, call),
   });
   closing.defer(() => server.close());
   await server.listen({ host: config.host, port: config.port });

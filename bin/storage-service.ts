@@ -4,7 +4,7 @@ import { hubSettings } from '../src/hub/config.ts';
 import { contentSettings } from '../src/remote-storage/config.ts';
 import { buildContentServer } from '../src/remote-storage/content-server.ts';
 import { sendEvent } from '../src/remote-storage/events.ts';
-import { stateHealth } from '../src/remote-storage/health.ts';
+import { stateHealth, stateReadiness } from '../src/remote-storage/health.ts';
 import { Responder } from '../src/remote-storage/responder.ts';
 import { sending } from '../src/remote-storage/sending.ts';
 import { readSettings, type Settings } from '../src/settings.ts';
@@ -67,6 +67,7 @@ export async function startStorageService(
     storage,
     token: config.storageServiceToken,
     health: () => stateHealth(store, hub, version),
+    readiness: () => stateReadiness(store),
     log,
     metrics,
   });

@@ -2,6 +2,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import { Readable } from 'node:stream';
 import { ERROR_CODES, type ErrorCode, ServiceError } from '../contract/errors.ts';
+import { HealthError } from '../contract/health.ts';
 import { isSha256 } from '../contract/image.ts';
 import { CONTENT_MAX_BYTES } from '../contract/limits.ts';
 import type { ByteRange, Call, Content, WriteCall } from '../contract/storage.ts';
@@ -22,6 +23,9 @@ export type Put = {
   height: number;
   repeated: boolean;
 };
+
+/** `body` is undefined when it is no JSON. */
+export type Probe = { status: number; body: unknown };
 
 type Sending = { method: string; path: string; headers?: Record<string, string>; call: Call };
 
@@ -97,9 +101,15 @@ export class ContentClient {
     };
   }
 
-  /** What the service says of its state. */
-  async health(call: Call): Promise<unknown> {
-    return jsonOf(await this.#send({ method: 'GET', path: 'health', call }));
+  /** What is answered there, whatever it is. Throws a HealthError where nothing is. */
+  async probe(path: string, call: Call): Promise<Probe> {
+    try {
+      const response = await this.#send({ method: 'GET', path, call });
+      const body = await jsonOf(response).catch(() => undefined);
+      return { status: response.statusCode ?? 0, body };
+    } catch (error) {
+      throw contentFault(error);
+    }
   }
 
   close(): void {
@@ -212,6 +222,26 @@ function refusal(problem: unknown): ServiceError {
     message: detail,
     ...(Array.isArray(errors) && { errors }),
   });
+}
+
+const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|ERR_TLS_/;
+
+/** Why nothing was answered. */
+function contentFault(error: unknown): HealthError {
+  if (error instanceof HealthError) return error;
+  const { cause } = error as { cause?: NodeJS.ErrnoException };
+  const code = cause?.code ?? '';
+  if (CERTIFICATE.test(code)) {
+    const message = 'The TLS certificate of the Storage Service was not accepted.';
+    return new HealthError('certificate_refused', message, error);
+  }
+  if (/^(HPE_|EPROTO|ERR_SSL_)/.test(code)) {
+    const message =
+      'What answers at the address in STORAGE_SERVICE_URL does not speak its protocol.';
+    return new HealthError('wrong_service', message, error);
+  }
+  const message = 'Nothing answers at the address in STORAGE_SERVICE_URL.';
+  return new HealthError('unreachable', message, error);
 }
 
 function away(cause: unknown): ServiceError {

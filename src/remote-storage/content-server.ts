@@ -30,6 +30,7 @@ import { UploadGate } from '../http/upload-gate.ts';
 import { UPLOAD_MAX_MS } from '../http/upload-watch.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { tracesAreExported } from '../telemetry/trace.ts';
+import { NO_CONTENT } from './no-content.ts';
 import { release } from './release.ts';
 
 /** An upload at its slowest, and the time to inspect and keep it. */
@@ -43,26 +44,39 @@ const UPLOADS_MAX = { flowing: 256, slow: 2_048 };
 /** Of two Image Services at their bounds. */
 const SLOW_READERS_MAX = 512;
 /** Asked for every few seconds by whoever watches. */
-const NOT_LOGGED: ReadonlySet<string> = new Set(['/health', '/metrics']);
+const NOT_LOGGED: ReadonlySet<string> = new Set([
+  '/health',
+  '/health/live',
+  '/health/ready',
+  '/metrics',
+  `/content/${NO_CONTENT}`,
+]);
 const REQUEST_ID = /^[\w.-]{1,64}$/;
 /** RFC 9530: of the digests that it may carry, this is the one that is looked at. */
 const DIGEST = /(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):\s*(?:,|$)/;
+
+type Health = { healthy: boolean; body: object };
 
 type Dependencies = {
   storage: Storage;
   /** Who sends this as a bearer token may ask; null: whoever reaches the endpoint. */
   token: string | null;
   /** The body of `/health`, and whether it is good. */
-  health: () => Promise<{ healthy: boolean; body: object }>;
+  health: () => Promise<Health>;
+  /** The same of `/health/ready`: whether the state can be read. */
+  readiness?: () => Promise<Health>;
   log: FastifyBaseLogger;
   metrics: Metrics;
 };
 
 /** The content endpoint of docs/message-hub.md: bytes too large for a message, and the health. */
 export function buildContentServer(deps: Dependencies): FastifyInstance {
-  const { storage, token, health, log, metrics } = deps;
+  const { storage, token, health, readiness = health, log, metrics } = deps;
   const refuse = (thrown: unknown, request: FastifyRequest, reply: FastifyReply) => {
-    metrics.error(asServiceError(thrown).code);
+    // The probe of an Image Service is no fault of anybody.
+    const probe = request.url === `/content/${NO_CONTENT}`;
+    const { code } = asServiceError(thrown);
+    if (!probe || code !== 'not_found') metrics.error(code);
     sendProblem(thrown, request, reply);
   };
   const server = Fastify({
@@ -105,13 +119,23 @@ export function buildContentServer(deps: Dependencies): FastifyInstance {
     next();
   });
 
-  server.get('/health', async (_request, reply) => {
-    const { healthy, body } = await health();
-    return reply
-      .code(healthy ? 200 : 503)
+  for (const [path, look] of [
+    ['/health', health],
+    ['/health/ready', readiness],
+  ] as const) {
+    server.get(path, async (_request, reply) => {
+      const { healthy, body } = await look();
+      return reply
+        .code(healthy ? 200 : 503)
+        .header('cache-control', 'no-store')
+        .send(body);
+    });
+  }
+  server.get('/health/live', async (_request, reply) =>
+    reply
       .header('cache-control', 'no-store')
-      .send(body);
-  });
+      .send({ status: 'healthy', service: 'storage_service' }),
+  );
   server.get('/metrics', async (_request, reply) => {
     reply.header('cache-control', 'no-store').type(metrics.contentType);
     return metrics.text();
@@ -165,6 +189,7 @@ function contents(scope: FastifyInstance, storage: Storage): void {
 
   async function serve(request: FastifyRequest, reply: FastifyReply) {
     const { sha256 } = request.params as { sha256: string };
+    if (sha256 === NO_CONTENT) throw new ServiceError('not_found', 'No content has this hash.');
     const call = callOf(request, READ_DEADLINE_MS);
     const whole = await storage.getContent(sha256, null, call);
     const { size_bytes: size, media_type } = whole;

@@ -29,6 +29,8 @@ test(
     const filler = await fill(service.dataDir);
     await assertReadable(service, taken);
     await assertChangesRefused(service, changing);
+    const health = await (await fetch(`${service.url}/health`)).text();
+    assert.match(health, /"status":"degraded".*"reason":"storage_full"/);
     assert.equal(await storageHealth(service), 'unhealthy');
     assert.equal(await readiness(service), 200, 'it still reads');
     await Promise.all([filler.empty(), room.empty()]);

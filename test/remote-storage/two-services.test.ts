@@ -139,7 +139,17 @@ await withBroker((broker) => {
     const { storage, env } = await joined('a-secret-of-some-length');
     await using _ = storage;
     await using images = await startImages({ ...env, STORAGE_SERVICE_TOKEN: 'quite-another-one' });
-    await healthy(images.url);
+    await eventually(async () => {
+      const answer = await fetch(`${images.url}/health`);
+      const { status, dependencies } = (await answer.json()) as {
+        status: string;
+        dependencies: Record<string, { status: string; reason?: string }>;
+      };
+      assert.deepEqual([answer.status, status], [200, 'degraded']);
+      assert.equal(dependencies.message_hub!.status, 'healthy');
+      assert.equal(dependencies.storage!.reason, 'wrong_token');
+    });
+    assert.equal((await fetch(`${images.url}/health/ready`)).status, 503);
     const body = form(['image', await png()], ...REQUIRED);
     const answer = await fetch(images.url + IMAGES, { method: 'POST', body });
     await problem(answer, 503, 'storage_unavailable');

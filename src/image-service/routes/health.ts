@@ -1,25 +1,28 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
-import { type Static, Type } from 'typebox';
-import type { Storage } from '../../contract/storage.ts';
+import { Type } from 'typebox';
+import { DependencyHealth, HEALTH_STATES } from '../../contract/health.ts';
+import type { Call, Storage } from '../../contract/storage.ts';
+import { probed, requireWritable } from '../../http/probed.ts';
 import { json, problems } from './answers.ts';
 
 /** A dependency that has not answered by then is unhealthy. */
 const PROBE_MAX_MS = 2_000;
 
-const State = Type.Enum(['healthy', 'unhealthy']);
-const Dependency = Type.Object({
-  status: State,
-  latency_ms: Type.Number(),
-  mode: Type.Optional(Type.String({ description: 'in_process: the dependency is part of this' })),
-});
+const State = Type.Enum([...HEALTH_STATES]);
 const Health = Type.Object({
   status: Type.Enum(['healthy', 'degraded', 'unhealthy']),
   version: Type.String(),
-  dependencies: Type.Object({ message_hub: Dependency, storage: Dependency }),
+  dependencies: Type.Object({ message_hub: DependencyHealth, storage: DependencyHealth }),
 });
-const Liveness = Type.Object({ status: State });
-
-export type DependencyHealth = Static<typeof Dependency>;
+const Liveness = Type.Object({
+  status: State,
+  service: Type.Literal('image_service'),
+});
+const Readiness = Type.Object({
+  status: State,
+  reason: DependencyHealth.properties.reason,
+  detail: DependencyHealth.properties.detail,
+});
 
 export type HealthDependencies = {
   storage: Storage;
@@ -27,17 +30,23 @@ export type HealthDependencies = {
   messageHub: () => Promise<DependencyHealth>;
   /** What a storage of another process says of itself; absent: it is asked whether it answers. */
   storageHealth?: () => Promise<DependencyHealth>;
+  /** Fails where a storage of another process cannot be read from here, although it answers. */
+  storageAccess?: (call: Call) => Promise<void>;
 };
 
 /** Whether the service works: for people, for whoever restarts it, for whoever sends it requests. */
 export async function healthRoutes(
   scope: FastifyInstance,
-  { storage, version, messageHub, storageHealth }: HealthDependencies,
+  { storage, version, messageHub, storageHealth, storageAccess }: HealthDependencies,
 ): Promise<void> {
   scope.get('/health', { schema: HEALTH }, async (request, reply) => {
     const [hub, state] = await Promise.all([
-      probe(messageHub),
-      probe(storageHealth ?? (() => stateOf(request.id))),
+      bounded(messageHub),
+      storageHealth
+        ? bounded(storageHealth)
+        : probed(PROBE_MAX_MS, async (signal) =>
+            requireWritable(await storage.ping(callOf(request.id, signal))),
+          ),
     ]);
     const dependencies = { message_hub: hub, storage: state };
     const working = Object.values(dependencies).filter(({ status }) => status === 'healthy').length;
@@ -47,44 +56,30 @@ export async function healthRoutes(
   });
 
   scope.get('/health/live', { schema: LIVE }, (_request, reply) => {
-    answer(reply, true, { status: 'healthy' });
+    answer(reply, true, { status: 'healthy', service: 'image_service' });
   });
 
   scope.get('/health/ready', { schema: READY }, async (request, reply) => {
-    const { status } = await probe(() => ping(request.id));
-    answer(reply, status === 'healthy', { status });
+    const { status, reason, detail } = await probed(PROBE_MAX_MS, (signal) => {
+      const call = callOf(request.id, signal);
+      return Promise.all([storage.ping(call), storageAccess?.(call)]);
+    });
+    answer(reply, status === 'healthy', { status, reason, detail });
     return reply;
   });
-
-  async function ping(requestId: string): Promise<DependencyHealth> {
-    await pong(requestId);
-    return { status: 'healthy', latency_ms: 0 };
-  }
-
-  async function stateOf(requestId: string): Promise<DependencyHealth> {
-    const { degraded } = await pong(requestId);
-    return { status: degraded ? 'unhealthy' : 'healthy', latency_ms: 0 };
-  }
-
-  function pong(requestId: string) {
-    const signal = AbortSignal.timeout(PROBE_MAX_MS);
-    return storage.ping({ requestId, deadline: Date.now() + PROBE_MAX_MS, signal });
-  }
 }
 
-/** What a dependency says of itself, with the time it took; no answer in time is unhealthy. */
-async function probe(look: () => Promise<DependencyHealth>): Promise<DependencyHealth> {
-  const started = performance.now();
-  const late = Promise.withResolvers<DependencyHealth>();
-  const timer = setTimeout(
-    () => late.resolve({ status: 'unhealthy', latency_ms: PROBE_MAX_MS }),
-    PROBE_MAX_MS,
-  );
-  const failed = (): DependencyHealth => ({ status: 'unhealthy', latency_ms: 0 });
-  const seen = await Promise.race([look().catch(failed), late.promise]);
-  clearTimeout(timer);
-  const taken = Math.round((performance.now() - started) * 100) / 100;
-  return { ...seen, latency_ms: seen.latency_ms || taken };
+function callOf(requestId: string, signal: AbortSignal): Call {
+  return { requestId, deadline: Date.now() + PROBE_MAX_MS, signal };
+}
+
+/** What a dependency says of itself; no answer in time is unhealthy. */
+async function bounded(look: () => Promise<DependencyHealth>): Promise<DependencyHealth> {
+  let seen: DependencyHealth | undefined;
+  const outside = await probed(PROBE_MAX_MS, async () => {
+    seen = await look();
+  });
+  return seen && outside.status === 'healthy' ? seen : outside;
 }
 
 function answer(reply: FastifyReply, well: boolean, body: object): void {
@@ -113,10 +108,10 @@ const LIVE = {
 const READY = {
   operationId: 'getReadiness',
   tags: ['health'],
-  summary: 'Whether requests can be served',
+  summary: 'Whether images can be read',
   response: {
     ...problems(['internal']),
-    200: json(Liveness, 'they can'),
-    503: json(Liveness, 'they cannot, for now'),
+    200: json(Readiness, 'they can'),
+    503: json(Readiness, 'they cannot, for now'),
   },
 };
