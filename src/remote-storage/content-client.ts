@@ -229,6 +229,9 @@ const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|ERR_TLS_/;
 /** Why nothing was answered. */
 function contentFault(error: unknown): HealthError {
   if (error instanceof HealthError) return error;
+  if (error instanceof ServiceError && error.code === 'deadline_exceeded') {
+    return new HealthError('timeout', error.message, error);
+  }
   const { cause } = error as { cause?: NodeJS.ErrnoException };
   const code = cause?.code ?? '';
   if (CERTIFICATE.test(code)) {
