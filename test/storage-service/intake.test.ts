@@ -55,6 +55,25 @@ test('every format is taken bit for bit, in chunks of any size, and leaves no fi
   assert.deepEqual(await left(), []);
 });
 
+test('a file on its way into the store carries its hash in its name; one that fails leaves it', async (t) => {
+  const { folder, intake, left } = await setUp(t);
+  const bytes = await image('png');
+  const sha256 = sha256Of(bytes);
+  await intake.take(chunks(bytes), writeCall(), async ({ path }) => {
+    const [name, ...others] = await left();
+    assert.deepEqual(others, []);
+    assert.equal(path, join(folder, name!));
+    assert.match(name!, new RegExp(`^[0-9a-f-]{36}\\.${sha256}$`));
+  });
+
+  // As a process that died leaves it: the store is asked to settle that hash before the file goes.
+  await writeFile(join(folder, `${randomUUID()}.${sha256}`), bytes);
+  const settled: [string, number][] = [];
+  await intake.recover(async (found) => settled.push([found, (await left()).length]));
+  assert.deepEqual(settled, [[sha256, 1]]);
+  assert.deepEqual(await left(), []);
+});
+
 test('location data is removed; the rest and both hashes tell the truth', async (t) => {
   const { take, left } = await setUp(t);
   for (const { name, bytes } of LOCATED) {
