@@ -36,7 +36,9 @@ type Reviver = (key: string, value: unknown, context: { source?: string }) => un
 const parse = JSON.parse as (text: string, reviver?: Reviver) => unknown;
 
 /** What a client sent. Throws like JSON.parse. Numbers that would change become InexactNumber. */
-export function parseJson(text: string): unknown {
+export function parseJson(sent: string): unknown {
+  // Some libraries of Windows begin with a mark of the byte order.
+  const text = sent.startsWith('\ufeff') ? sent.slice(1) : sent;
   if (!mayChange(text)) return parse(text);
   return parse(text, (_key, value, { source }) => {
     if (typeof value !== 'number' || source === undefined) return value;

@@ -8,7 +8,7 @@ import { whenClosed } from '../../http/when-closed.ts';
 import { type ContentCache, type Lease, otherSize } from '../caches/content-cache.ts';
 import type { HeaderSet, RawHeaders, Representation } from '../caches/representation.ts';
 import { ask } from '../request/call.ts';
-import { evaluate, rangeApplies } from './conditions.ts';
+import { demandedTags, evaluate, rangeApplies } from './conditions.ts';
 
 export type Delivery = { storage: Storage; contents: ContentCache; readers: SlowReaders };
 
@@ -24,6 +24,8 @@ export function deliver(
   const outcome = evaluate(given, representation);
   if (outcome === 304) return withHeaders(reply.code(304), headers.notModified).send();
   if (outcome === 412) {
+    // Throws where the tags themselves are wrong.
+    demandedTags(given['if-match']);
     const message = 'The content is not the one that If-Match or If-Unmodified-Since names.';
     throw new ServiceError('precondition_failed', message);
   }

@@ -122,9 +122,11 @@ function describe(
   reply.header('cache-control', image.visibility === 'public' ? 'no-cache' : 'private, no-store');
   if (outcome === 304) reply.code(304).send();
   else if (outcome === 200) reply.type(JSON_TYPE).send(text);
-  // Throws where the tags themselves are wrong.
-  else if (demandedTags(request.headers['if-match']))
+  else {
+    // Throws where the tags themselves are wrong.
+    demandedTags(request.headers['if-match']);
     throw new ServiceError('precondition_failed', `The image has version ${image.version}.`);
+  }
 }
 
 /** Throws image_not_found for what cannot be an id. */

@@ -97,6 +97,8 @@ test('a body that is no JSON, empty, too large or of another type is refused', a
   const raw = (body: string, type = 'application/json') =>
     api(at(id), { method: 'PATCH', body, headers: { 'content-type': type } });
   await problem(await raw('{"name":'), 400, 'invalid_request');
+  const marked = await raw('\ufeff{"colour":1}');
+  assert.deepEqual(fieldsOf(await problem(marked, 400, 'invalid_request')), ['colour']);
   await problem(await raw(''), 400, 'invalid_request');
   await problem(await raw('{"__proto__":{"name":"x"}}'), 400, 'invalid_request');
   await problem(await raw(`{"name":"${'x'.repeat(300_000)}"}`), 413, 'content_too_large');
@@ -135,6 +137,16 @@ test('If-Match lets a change through only at its version', async () => {
   assert.match((await problem(bare, 400, 'invalid_request')).detail, /must be "1"/);
   const read1 = await api(at(id), { headers: { 'if-match': '1' } });
   await problem(read1, 400, 'invalid_request');
+  const since = { 'if-unmodified-since': 'Fri, 02 Jan 2026 03:04:05 GMT' };
+  await problem(await api(at(id), { headers: since }), 412, 'precondition_failed');
+  for (const [name, value, code] of [
+    ['if-match', '1', 'invalid_request'],
+    ['if-match', '"1"', 'precondition_failed'],
+    ['if-unmodified-since', 'Fri, 02 Jan 2026 03:04:05 GMT', 'precondition_failed'],
+  ] as const) {
+    const answer = await api(`${at(id)}/content`, { headers: { [name]: value } });
+    await problem(answer, code === 'invalid_request' ? 400 : 412, code);
+  }
   const good = ['"1"', '*', '"9", "3"'];
   for (const tag of good) await read(await send('PATCH', id, { name: 'x' }, { 'if-match': tag }));
   await problem(
