@@ -1,6 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceError } from '../../../contract/errors.ts';
 import { catalogDamaged, isCatalogDamaged } from '../../disk-fault.ts';
-import type { quickCheck } from './checking.ts';
+
+/** Once the service works: the check must not hold up its start. */
+const CHECK_AFTER_MS = 10_000;
+/** Enough for some gigabytes. A check that is longer keeps the log of SQLite from being emptied. */
+const CHECK_MAX_MS = 30_000;
 
 export type DamageLog = {
   info(data: object, message: string): void;
@@ -35,11 +40,12 @@ export class Damage {
   async look(
     path: string,
     signal: AbortSignal,
-    options?: Parameters<typeof quickCheck>[2],
+    { afterMs = CHECK_AFTER_MS, maxMs = CHECK_MAX_MS } = {},
   ): Promise<void> {
     try {
-      const { quickCheck } = await import('./checking.ts');
-      const faults = await quickCheck(path, signal, options);
+      await sleep(afterMs, undefined, { signal, ref: false });
+      const { quickCheck } = await import('./quick-check.ts');
+      const faults = await quickCheck(path, signal, maxMs);
       const message =
         'The check of the catalog was stopped at its time limit; "npm run verify" checks all of it';
       if (!faults) this.#log?.info({}, message);

@@ -31,6 +31,7 @@ export function timeSpanOf(filter: ImageFilter, statements: Statements): TimeSpa
     .map(({ seq }) => seq as number);
   if (steps.length > CLOCK_STEPS_MAX) return { ...whole, exact: false };
   const newest = (statements.get('select max(seq) as seq from images')?.seq as number) ?? 0;
+  const firstFrom = steps.length === 0 ? firstByIndex : firstByHalves;
   const ends = [...steps, newest + 1];
   const parts = ends
     .map((end, index) => {
@@ -47,8 +48,16 @@ export function timeSpanOf(filter: ImageFilter, statements: Statements): TimeSpa
   };
 }
 
-/** The least seq from which on images of the part were created at that time or later. */
-function firstFrom(ms: number, start: number, end: number, statements: Statements): number {
+/** The least seq from which on images were created at that time or later, where the clock never fell. */
+function firstByIndex(ms: number, start: number, end: number, statements: Statements): number {
+  if (ms === -Infinity) return start;
+  if (ms === Infinity) return end;
+  const sql = 'select seq from images where created_at >= ? order by created_at, seq limit 1';
+  return (statements.get(sql, ms)?.seq as number) ?? end;
+}
+
+/** The same within one part. */
+function firstByHalves(ms: number, start: number, end: number, statements: Statements): number {
   if (ms === -Infinity) return start;
   if (ms === Infinity) return end;
   let [low, high] = [start, end];
