@@ -4,7 +4,12 @@ import type { Log } from '../src/telemetry/log.ts';
 import { surviveLostOutput } from './lost-output.ts';
 
 const CANNOT_LISTEN = new Set(['EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN']);
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+/** SIGHUP: the terminal was closed. Settings are read once, so there is nothing to read again. */
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+/** npm passes on the Ctrl-C that the terminal has sent already; that is not a second one. */
+const SAME_INTERRUPT_MS = 1_000;
+/** As a shell tells the end by SIGINT. */
+const INTERRUPTED = 130;
 /** Longer than any request may take to finish; then the process ends all the same. */
 const SHUTDOWN_MAX_MS = 30_000;
 
@@ -24,7 +29,7 @@ type Command = {
 };
 
 /**
- * Runs a service from the command line until SIGTERM or SIGINT: `--help`, faults of settings and of
+ * Runs a service from the command line until SIGTERM, SIGINT or SIGHUP: `--help`, faults of settings and of
  * the start in one clear message (exit code 1), an orderly end (exit code 0).
  */
 export async function runCommand(command: Command): Promise<void> {
@@ -52,7 +57,7 @@ export async function runCommand(command: Command): Promise<void> {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== undefined && CANNOT_LISTEN.has(code)) {
       return fail(
-        `Cannot listen on ${process.env.HOST ?? '127.0.0.1'}:${process.env.PORT ?? 8000} (${code}). Set HOST and PORT to an address that is free.`,
+        `Cannot listen on ${settingOf(command, 'HOST')}:${settingOf(command, 'PORT')} (${code}). Set HOST and PORT to an address that is free.`,
       );
     }
     return fail(error instanceof SettingsError ? message : `The service cannot start: ${message}`);
@@ -64,7 +69,7 @@ function endAtOnce(): void {
   process.exit(0);
 }
 
-/** By SIGTERM or SIGINT with exit code 0; by its own failure with 1. */
+/** By a signal with exit code 0, at once by a second SIGINT; by its own failure with 1. */
 function endInOrder({ log, close, failed }: Running): void {
   let ending = false;
   const end = async (reason: object, exitCode: number) => {
@@ -88,10 +93,23 @@ function endInOrder({ log, close, failed }: Running): void {
     process.off(signal, endAtOnce);
     process.on(signal, () => end({ signal }, 0));
   }
+  let interrupted: number | undefined;
+  process.on('SIGINT', () => {
+    interrupted ??= performance.now();
+    if (performance.now() - interrupted < SAME_INTERRUPT_MS) return;
+    log.warn('Interrupted again; stopping without waiting for the requests that run');
+    process.exit(INTERRUPTED);
+  });
   failed?.then((error) => {
     log.error({ err: error }, error.message);
     end({ reason: error.message }, 1);
   });
+}
+
+/** As it was given, or else its default. */
+function settingOf({ settings }: Command, name: string): string {
+  const setting = Object.values(settings).find((one) => one.name === name);
+  return process.env[name]?.trim() || (setting ? shownDefault(setting) : '');
 }
 
 function fail(message: string): void {

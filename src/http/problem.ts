@@ -10,6 +10,13 @@ import {
 import { JSON_BODY_MAX_BYTES } from '../contract/limits.ts';
 import { statusOf } from './status.ts';
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The code of the error that it is answered with, for its line in the log. */
+    refusal?: ErrorCode;
+  }
+}
+
 /** Every error answer: RFC 9457, `application/problem+json`. */
 export type Problem = {
   type: string;

@@ -8,6 +8,8 @@ export type Answered = {
   method: string;
   url: string;
   status: number;
+  /** Of the error that was answered. */
+  code?: string | undefined;
   milliseconds: number;
   /** Bytes of an image: too many to log each that goes well. */
   delivery: boolean;
@@ -17,9 +19,9 @@ export type Answered = {
 
 /** What every answer leaves behind: a line in the log, and its place in the metrics. */
 export function recordAnswered(log: FastifyBaseLogger, metrics: Metrics, answered: Answered): void {
-  const { route, method, url, status, milliseconds, delivery, requestId } = answered;
+  const { route, method, url, status, code, milliseconds, delivery, requestId } = answered;
   const level = status < 400 && (delivery || WATCHED.has(route)) ? 'debug' : 'info';
   const duration_ms = Math.round(milliseconds * 100) / 100;
-  log[level]({ request_id: requestId, method, url, status, duration_ms }, 'request answered');
+  log[level]({ request_id: requestId, method, url, status, code, duration_ms }, 'request answered');
   metrics.request(route, method, status, milliseconds / 1000);
 }

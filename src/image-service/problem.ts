@@ -17,6 +17,7 @@ export function problemSender(counted: (code: ErrorCode) => void): Send {
 }
 
 function sendProblem(error: ServiceError, request: FastifyRequest, reply: FastifyReply): void {
+  request.refusal = error.code;
   const { status, retryAfter } = statusOf(error.code);
   const id = idOf(request);
   if (request.raw.socket.destroyed) request.log.info(id, 'the connection ended before the answer');

@@ -215,13 +215,14 @@ function observe(server: FastifyInstance, guard: BrowserGuard, metrics: Metrics)
     }
   });
   server.addHook('onResponse', (request, reply, next) => {
-    const { id, method, url, delivery } = request;
+    const { id, method, url, delivery, refusal } = request;
     recordAnswered(request.log, metrics, {
       ...(delivery && { requestId: id }),
       route: request.routeOptions.url,
       method,
       url,
       status: reply.statusCode,
+      code: refusal,
       milliseconds: reply.elapsedTime,
       delivery,
     });

@@ -111,10 +111,11 @@ export function buildContentServer(deps: Dependencies): FastifyInstance {
     next();
   });
   server.addHook('onResponse', (request, reply, next) => {
-    const { method, url } = request;
+    const { method, url, refusal: code } = request;
     const duration_ms = Math.round(reply.elapsedTime * 100) / 100;
     const level = NOT_LOGGED.has(url) ? 'debug' : 'info';
-    request.log[level]({ method, url, status: reply.statusCode, duration_ms }, 'content request');
+    const facts = { method, url, status: reply.statusCode, code, duration_ms };
+    request.log[level](facts, 'content request');
     metrics.request(request.routeOptions.url, method, reply.statusCode, duration_ms / 1000);
     next();
   });
@@ -265,6 +266,7 @@ function requireToken(request: FastifyRequest, token: string | null): void {
 
 function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const error = asServiceError(thrown);
+  request.refusal = error.code;
   const { status, retryAfter } = statusOf(error.code);
   if (status === 500) request.log.error({ err: error }, error.message);
   // The disk, say: only this process knows why.

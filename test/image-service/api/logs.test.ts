@@ -19,7 +19,9 @@ test('every request leaves one line with its id, deliveries at DEBUG', async (t)
   }
   await (await fetch(`${service.url}${content.url}&width=3`, headers('wrong-1'))).text();
   const lines = service.log.filter(({ message }) => message === 'request answered');
-  const told = lines.map((line) => `${line.request_id} ${line.level} ${line.status}`);
+  const told = lines.map((line) =>
+    `${line.request_id} ${line.level} ${line.status} ${line.code ?? ''}`.trim(),
+  );
   const deliveries = ['read-1 DEBUG 200', 'kept-1 DEBUG 200'];
-  assert.deepEqual(told, ['create-1 INFO 201', ...deliveries, 'wrong-1 INFO 400']);
+  assert.deepEqual(told, ['create-1 INFO 201', ...deliveries, 'wrong-1 INFO 400 invalid_request']);
 });
