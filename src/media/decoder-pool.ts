@@ -14,8 +14,12 @@ export type DecoderPoolOptions = DecoderLimits & {
   queueMax: number;
   /** Pixels being decoded at once. */
   pixelsMax: number;
-  /** How long the process stays without work. */
+  /** How long the process stays without work at least. */
   idleMs: number;
+  /** How long it stays at most, where images have come in such intervals. */
+  warmMaxMs: number;
+  /** A process that holds more does not stay longer than `idleMs`. */
+  warmMaxBytes: number;
 };
 
 export const DECODER_DEFAULTS: DecoderPoolOptions = {
@@ -37,13 +41,18 @@ export const DECODER_DEFAULTS: DecoderPoolOptions = {
   // 144 megapixels as a progressive JPEG need 0.9 GiB, as GIF 0.7, as WebP 0.2. AVIF alone comes
   // near: it takes 2 GiB at 140 megapixels, or at 90 of 10 bits without subsampling.
   memoryMaxBytes: 3 * 1024 ** 3,
-  // Longer than the pauses of an import, and then 70 MB are given back.
+  // Longer than the pauses of an import, and then 85 MB are given back.
   idleMs: 30_000,
+  // A start costs 0.2 s of processor time: once in a while nobody notices.
+  warmMaxMs: 15 * 60_000,
+  // Without work it holds 85 MB; what a large image left behind goes with the process.
+  warmMaxBytes: 120 * 1024 ** 2,
 };
 
 /**
  * Inspects images in one decoder process, started when it is needed, replaced when it dies, ended
- * when it idles. An inspection reads the header first; the pixels it tells of are then taken from
+ * when it idles for twice as long as it did the last time: where images come every few minutes, none
+ * of them waits for a start, and where they are rare, no memory is kept for them. An inspection reads the header first; the pixels it tells of are then taken from
  * those that may be in flight.
  */
 export class DecoderPool implements Inspector {
@@ -53,6 +62,8 @@ export class DecoderPool implements Inspector {
   readonly #closing = new AbortController();
   #process: DecoderProcess | null = null;
   #idle: NodeJS.Timeout | null = null;
+  #restedAt: number | null = null;
+  #lastPauseMs = 0;
 
   constructor(options: Partial<DecoderPoolOptions> = {}) {
     this.#options = { ...DECODER_DEFAULTS, ...options };
@@ -99,6 +110,13 @@ export class DecoderPool implements Inspector {
     }
   }
 
+  prepare(): void {
+    const isThere = this.#process?.ended === false;
+    if (isThere || this.#jobs.taken > 0 || this.#closing.signal.aborted) return;
+    this.#start();
+    this.#restFor(this.#options.idleMs, () => this.#sleep());
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
     this.#sleep();
@@ -136,12 +154,29 @@ export class DecoderPool implements Inspector {
 
   #wake(): DecoderProcess {
     if (this.#idle) clearTimeout(this.#idle);
+    if (this.#restedAt !== null) this.#lastPauseMs = performance.now() - this.#restedAt;
+    this.#restedAt = null;
+    return this.#start();
+  }
+
+  #start(): DecoderProcess {
     if (!this.#process || this.#process.ended) this.#process = new DecoderProcess(this.#options);
     return this.#process;
   }
 
   #rest(): void {
-    this.#idle = setTimeout(() => this.#sleep(), this.#options.idleMs).unref();
+    this.#restedAt = performance.now();
+    this.#restFor(this.#options.idleMs, () => {
+      const heldBytes = this.#process?.residentBytes ?? 0;
+      const furtherMs = furtherIdleMs(this.#lastPauseMs, heldBytes, this.#options);
+      if (furtherMs > 0) this.#restFor(furtherMs, () => this.#sleep());
+      else this.#sleep();
+    });
+  }
+
+  #restFor(ms: number, then: () => void): void {
+    if (this.#idle) clearTimeout(this.#idle);
+    this.#idle = setTimeout(then, ms).unref();
   }
 
   #sleep(): void {
@@ -156,6 +191,16 @@ function rejected(signal: AbortSignal): Promise<never> {
     if (signal.aborted) reject(signal.reason);
     else signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
+}
+
+/** How long a process that has been without work for `idleMs` stays on. */
+export function furtherIdleMs(
+  lastPauseMs: number,
+  heldBytes: number,
+  { idleMs, warmMaxMs, warmMaxBytes }: DecoderPoolOptions,
+): number {
+  if (heldBytes > warmMaxBytes) return 0;
+  return Math.max(0, Math.min(2 * lastPauseMs, warmMaxMs) - idleMs);
 }
 
 /** What the death of a decoder that read one image alone says about the image, or about the host. */

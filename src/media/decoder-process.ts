@@ -83,6 +83,11 @@ export class DecoderProcess {
     this.#keepParent();
   }
 
+  /** 0 where there is no /proc. */
+  get residentBytes(): number {
+    return processUsage(this.#child?.pid)?.residentBytes ?? 0;
+  }
+
   get ended(): boolean {
     return this.#death !== null;
   }

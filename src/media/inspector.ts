@@ -27,5 +27,8 @@ export interface Inspector {
     call: { signal: AbortSignal; deadline: number },
   ): Promise<{ facts: ImageFacts; edits: Edit[] }>;
 
+  /** A file will come soon: what takes time to start may start. Costs nothing when it has. */
+  prepare?(): void;
+
   close(): Promise<void>;
 }

@@ -69,7 +69,9 @@ export class Intake {
     this.#passing.add(name);
     const files = [join(this.#folder, name)];
     try {
-      const received = await receive(bytes, files[0]!, turn.signal);
+      const received = await receive(bytes, files[0]!, turn.signal, () =>
+        this.#inspector.prepare?.(),
+      );
       const { known, ...clean } = await this.#inspected(received, turn);
       const path = `${clean.path}.${clean.sha256}`;
       files.push(path);
@@ -135,6 +137,7 @@ async function receive(
   bytes: AsyncIterable<Uint8Array>,
   path: string,
   signal: AbortSignal,
+  prepare: () => void,
 ): Promise<Received> {
   const file = await fs.open(path, 'wx');
   try {
@@ -148,7 +151,7 @@ async function receive(
       if (head) {
         head = Buffer.concat([head, chunk]);
         if (head.length >= HEAD_BYTES) head = requireFormat(head);
-      }
+      } else prepare();
       hash.update(chunk);
       await sink.write(chunk);
     }

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { deflateSync } from 'node:zlib';
 import { IMAGE_MAX_PIXELS } from '../../src/contract/limits.ts';
-import { DecoderPool } from '../../src/media/decoder-pool.ts';
+import { DECODER_DEFAULTS, DecoderPool, furtherIdleMs } from '../../src/media/decoder-pool.ts';
 import { image, largeMap, PNG_SIGNATURE, pngChunk, pngHeader } from '../fixtures/images.ts';
 import { call, inspecting } from './inspecting.ts';
 
@@ -229,6 +229,30 @@ test('the process ends when it has nothing to do, and starts again', {
   await inspect(bytes);
   await until(() => !pool.load.running && children().length === before.length);
   assert.equal((await inspect(bytes)).facts.width, 320);
+});
+
+test('the process stays for twice the last pause, within bounds, unless it holds much', () => {
+  const options = { ...DECODER_DEFAULTS, idleMs: 30, warmMaxMs: 900, warmMaxBytes: 100 };
+  const stays = (lastPauseMs: number, heldBytes = 100) =>
+    options.idleMs + furtherIdleMs(lastPauseMs, heldBytes, options);
+  assert.deepEqual(
+    [0, 15, 40, 450, 100_000].map((pause) => stays(pause)),
+    [30, 30, 80, 900, 900],
+  );
+  assert.equal(stays(40, 101), 30);
+});
+
+test('the process starts while a file is still on its way', { skip: noProc }, async (t) => {
+  const { pool, inspect } = await inspecting(t);
+  const before = children().length;
+  pool.prepare();
+  pool.prepare();
+  assert.equal(children().length, before + 1);
+  await inspect(await image('gif'));
+  assert.equal(children().length, before + 1);
+  await pool.close();
+  pool.prepare();
+  assert.equal(pool.load.running, false);
 });
 
 test('a file that is not there is a fault of the service, not of the image', async (t) => {

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HOSTILE, ODD_BUT_TAKEN } from '../fixtures/hostile.ts';
 import { image } from '../fixtures/images.ts';
+import { LACKING_PIXELS, WHOLE_WITHOUT_END } from '../fixtures/without-end.ts';
 import { inspecting } from './inspecting.ts';
 
 test('every hostile file is refused with the code that tells why, by one process', async (t) => {
   const { pool, inspect } = await inspecting(t);
-  for (const { name, bytes, expected } of HOSTILE) {
+  const lacking = LACKING_PIXELS.map((file) => ({ ...file, expected: ['image_unreadable'] }));
+  for (const { name, bytes, expected } of [...HOSTILE, ...lacking]) {
     await t.test(name, async () => {
       await assert.rejects(inspect(await bytes()), (error: { code: string; message: string }) => {
         assert.equal(expected.join(' or '), error.code, error.message);
@@ -71,7 +73,7 @@ test('each kind of unreadable file has a text of its own', async (t) => {
 
 test('an odd but readable file is taken as what its bytes are, and kept', async (t) => {
   const { inspect } = await inspecting(t);
-  for (const { name, bytes, mediaType } of ODD_BUT_TAKEN) {
+  for (const { name, bytes, mediaType } of [...ODD_BUT_TAKEN, ...WHOLE_WITHOUT_END]) {
     await t.test(name, async () => {
       const { facts, edits } = await inspect(await bytes());
       assert.equal(facts.media_type, mediaType);
