@@ -82,7 +82,9 @@ describe('the page', () => {
         FoundContent: 'content',
       };
       const { $id = '', properties } = answer as TObject & { $id?: string };
-      const fields = Object.keys(properties).join(', ');
+      const fields = Object.entries(properties)
+        .map(([field, schema]) => (Type.IsOptional(schema) ? `${field}?` : field))
+        .join(', ');
       return named[$id] ?? (fields ? `\`{ ${fields} }\`` : '`{}`');
     });
     assert.deepEqual(told, real);

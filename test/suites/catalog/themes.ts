@@ -192,6 +192,18 @@ export function catalogThemes(opened: () => Catalog): void {
       assert.deepEqual(await opened().check(), []);
     });
 
+    test('stay when their last image is deleted with the same commit', async () => {
+      for (let round = 0; round < 5; round++) {
+        const { id } = await create({ theme: 'lasting' });
+        const [, refused] = await Promise.allSettled([
+          write({ operation: 'delete_image', image_id: id, if_version: null }),
+          remove('lasting'),
+        ]);
+        assert.equal((refused as PromiseRejectedResult).reason?.code, 'theme_in_use');
+        await opened().purge(Date.now() + 60_000, 1_000);
+      }
+    });
+
     test('that were deleted are forgotten after a day', async () => {
       await put('short_lived', {});
       await remove('short_lived');
