@@ -3,6 +3,7 @@ import { FileBlobStore } from '../src/storage-service/blobs/file-blob-store.ts';
 import type { Catalog } from '../src/storage-service/catalog/catalog.ts';
 import { SqliteCatalog } from '../src/storage-service/catalog/sqlite/sqlite-catalog.ts';
 import type { StorageServiceConfig } from '../src/storage-service/config.ts';
+import { CopiedFolder } from '../src/storage-service/copied-folder.ts';
 import { Damages } from '../src/storage-service/damages.ts';
 import { openDataFolder } from '../src/storage-service/data-folder.ts';
 import { Intake } from '../src/storage-service/intake.ts';
@@ -47,6 +48,9 @@ export async function openEmbeddedStore(
   const sweeper = new Sweeper({ catalog, blobs, intake, locks, log, retentionDays, intervalMs });
   sweeper.start();
   closing.defer(() => sweeper.stop());
+  const copied = new CopiedFolder({ catalog, blobs, observer: damages, folder, log });
+  copied.start();
+  closing.defer(() => copied.stop());
   const scrub = new Scrub({ catalog, blobs, observer: damages, place: folder.scrub, days, log });
   scrub.start();
   closing.defer(() => scrub.stop());

@@ -14,6 +14,8 @@ export type DataFolder = {
   blobs: string;
   incoming: string;
   lock: string;
+  /** Which folder this was at its last start; may be absent. */
+  identity: string;
   /** Where the scrub is; may be absent. */
   scrub: string;
   /** Lets another process have the folder. */
@@ -71,6 +73,7 @@ export function partsOf(path: string): Omit<DataFolder, 'release'> {
     blobs: join(root, 'blobs'),
     incoming: join(root, 'incoming'),
     lock: join(root, 'lock.sqlite'),
+    identity: join(root, 'folder-identity.txt'),
     scrub: join(root, 'scrub.json'),
   };
 }
