@@ -89,9 +89,8 @@ test('an address with more than half of the other places gives way first', async
 
 test('nothing is left of an upload that ended, whichever way', async (t) => {
   const { gate, flow, finish } = await opened(t, { flowing: 4, slow: 4 });
-  const before = process.getActiveResourcesInfo().length;
-  mock.timers.reset();
-  t.after(() => mock.timers.enable({ apis: ['setInterval'] }));
+  const started = t.mock.method(globalThis, 'setInterval');
+  const cleared = t.mock.method(globalThis, 'clearInterval');
   const left = await flow(ENDLESS);
   const failed = await flow(10);
   const ended = await flow(10);
@@ -103,8 +102,10 @@ test('nothing is left of an upload that ended, whichever way', async (t) => {
   for (const { request } of [left, failed, ended]) {
     assert.equal(request.listenerCount('close'), 0);
   }
-  for (const { socket } of [failed, ended]) socket.destroy();
-  await eventually(() => assert.ok(process.getActiveResourcesInfo().length <= before));
+  const timers = started.mock.calls.map(({ result }) => result);
+  const ends = new Set(cleared.mock.calls.map(({ arguments: [timer] }) => timer));
+  assert.ok(timers.length >= 4, 'the gate and each upload have a timer');
+  assert.ok(timers.every((timer) => ends.has(timer)));
 });
 
 test('a client is an IPv4 address, or an IPv6 network of 64 bits', () => {

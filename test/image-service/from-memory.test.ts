@@ -13,11 +13,15 @@ import { ContentCache } from '../../src/image-service/caches/content-cache.ts';
 import { ImageCache } from '../../src/image-service/caches/image-cache.ts';
 import { deliverFromMemory } from '../../src/image-service/delivery/from-memory.ts';
 import { createBrowserGuard } from '../../src/image-service/request/browser-guard.ts';
+import { png } from '../services/api.ts';
+import { eventually } from '../services/data-folder.ts';
 import { opening, temporaryFolder } from '../storage-service/opening.ts';
 
 const METADATA_BYTES = 1024 * 1024;
 /** Room for one of the images, which have some 270. */
 const CONTENTS_BYTES = 400;
+/** More than the kernel takes for a reader that does not read. */
+const LARGE_BYTES = 7_000_000;
 /** What the test's server answers for all that is left to the routes. */
 const LEFT = 418;
 
@@ -90,12 +94,41 @@ test('an answer counts as one hit of each cache, and gives the bytes back when i
   assert.equal(contents.load.bytes, content.size_bytes);
 });
 
+test('an answer that waits for its reader gives the bytes back when it was sent, or the reader left', async (t) => {
+  const { create, images, contents, answered, port } = await serving(t, LARGE_BYTES * 1.5);
+  const large = async () => {
+    const { id, content } = await create(Buffer.concat([await png(), Buffer.alloc(LARGE_BYTES)]));
+    await images.read(id, 'test');
+    return content;
+  };
+  const [lent, other] = [await large(), await large()];
+  const keep = async ({ sha256, size_bytes }: typeof lent) =>
+    (await contents.read(sha256, size_bytes, 'test'))!.release();
+  await keep(lent);
+  const readers = await Promise.all(
+    ['reads', 'leaves'].map(async () => {
+      const [response] = await once(request({ port, path: lent.url }).end(), 'response');
+      return response as IncomingMessage;
+    }),
+  );
+  // Both do not fit: what is lent of the first is counted beside the second.
+  await keep(other);
+  assert.equal(contents.load.bytes, lent.size_bytes + other.size_bytes);
+  const [reads, leaves] = readers as [IncomingMessage, IncomingMessage];
+  leaves.destroy();
+  const told: unknown[] = [];
+  answered.on('answered', (answer) => told.push(answer));
+  reads.resume();
+  await eventually(() => assert.equal(told.length, 1), 5_000);
+  await eventually(() => assert.equal(contents.load.bytes, other.size_bytes));
+});
+
 /** An HTTP server that has no routes, over caches that hold nothing yet. */
-async function serving(t: TestContext) {
+async function serving(t: TestContext, contentsBytes = CONTENTS_BYTES) {
   const { store, create } = await opening(t, await temporaryFolder(t));
   const images = new ImageCache(store, store, METADATA_BYTES);
   t.after(images.close);
-  const contents = new ContentCache(store, CONTENTS_BYTES);
+  const contents = new ContentCache(store, contentsBytes);
   const guard = createBrowserGuard({
     host: '127.0.0.1',
     corsOrigins: ['https://table.example'],
@@ -115,7 +148,7 @@ async function serving(t: TestContext) {
     if (!answer(asked, response)) response.writeHead(LEFT).end();
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
-  t.after(() => server.close());
+  t.after(() => server.close().closeAllConnections());
   const { port } = server.address() as AddressInfo;
   const agent = new Agent({ keepAlive: true });
   t.after(() => agent.destroy());
@@ -127,5 +160,5 @@ async function serving(t: TestContext) {
     await once(response.resume(), 'end');
     return response.statusCode;
   };
-  return { create, images, contents, status, answered };
+  return { create, images, contents, status, answered, port };
 }
