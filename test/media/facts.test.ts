@@ -73,6 +73,36 @@ test('an animated AVIF that cannot be played or looked at is refused with the re
   await refused(changed(entry + 28, 0xffff_ffff), 'image_too_large', /65535/);
 });
 
+test('a GIF is as large as browsers show it, whatever libvips makes of its screen', async (t) => {
+  const { inspect } = await inspecting(t);
+  const gif = await image('gif', { width: 60, height: 50 });
+  for (const [screen, shown] of [
+    [
+      [0, 0],
+      [60, 50],
+    ],
+    [
+      [10, 70],
+      [60, 70],
+    ],
+    // libvips takes these for the size of the monitor on which the picture was drawn.
+    [
+      [800, 600],
+      [800, 600],
+    ],
+    [
+      [3_000, 2_500],
+      [3_000, 2_500],
+    ],
+  ] as const) {
+    const copy = Buffer.from(gif);
+    copy.writeUInt16LE(screen[0], 6);
+    copy.writeUInt16LE(screen[1], 8);
+    const { facts } = await inspect(copy);
+    assert.deepEqual([facts.width, facts.height, facts.pages], [...shown, 1]);
+  }
+});
+
 test('grey, 16-bit, CMYK and palette images are seen in sRGB', async (t) => {
   const { inspect } = await inspecting(t);
   const red = plain(50, 50, '#c02020').removeAlpha();

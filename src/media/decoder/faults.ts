@@ -21,7 +21,7 @@ const MEANINGS: readonly { says: RegExp; kind: 'cut' | 'damaged' | 'unsupported'
       text: 'a checksum is wrong',
     },
     {
-      says: /premature end|unexpected end|end of (file|data|gif)|too (short|little)|bad seek|truncat|Z_BUF_ERROR/i,
+      says: /premature end|unexpected end|end of (file|data|gif)|too (short|little)|truncat|Z_BUF_ERROR/i,
       kind: 'cut',
       text: 'a part of the picture is missing',
     },
