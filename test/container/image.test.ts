@@ -83,6 +83,7 @@ await withPodman((podman) => {
     await writeFile(join(folder, 'elf.png'), await png(), { mode: 0o644 });
     const options = [...HARDENED, ...PUBLISHED, '--volume', `${await podman.volume()}:/data`];
     const service = await podman.start(options, 'all-in-one');
+    await service.url();
     const network = ['--network', `container:${service.name}`, '--volume', `${folder}:/art:ro,z`];
     const words = ['/art', '--type', 'portrait', '--theme', 'fantasy'];
     const { code, stdout, stderr } = await podman.run(
