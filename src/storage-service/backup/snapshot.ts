@@ -3,6 +3,7 @@ import { ServiceError } from '../../contract/errors.ts';
 import { catalogFault, connect } from '../catalog/sqlite/connection.ts';
 import { endRetained, holdRetained } from '../catalog/sqlite/hold.ts';
 import { knownSchema } from '../catalog/sqlite/schema.ts';
+import { isCatalogDamaged } from '../disk-fault.ts';
 
 /** How long bytes stay held after a backup that died. A running one asks again long before. */
 export const HOLD_MS = 10 * 60 * 1000;
@@ -63,11 +64,17 @@ export class SnapshotSource {
   }
 }
 
+/** Damage is none: trying again does not help. */
+function isDiskFault(error: unknown): boolean {
+  const fault = catalogFault(error);
+  return fault instanceof ServiceError && !isCatalogDamaged(fault);
+}
+
 function unlessDiskFault(work: () => void): void {
   try {
     work();
   } catch (error) {
-    if (!(catalogFault(error) instanceof ServiceError)) throw error;
+    if (!isDiskFault(error)) throw error;
   }
 }
 
@@ -108,7 +115,7 @@ export function requireCatalog(path: string, shown = path): void {
     db.prepare('select 1 from images limit 1').get();
   } catch (error) {
     const { errcode, message } = error as Error & { errcode?: number };
-    if (errcode === undefined || catalogFault(error) instanceof ServiceError) throw error;
+    if (errcode === undefined || isDiskFault(error)) throw error;
     throw new Error(
       `${shown}: cannot be read as a catalog (${message}). Restore a backup that is whole.`,
       { cause: error },
