@@ -184,7 +184,7 @@ test('a preflight is answered for allowed origins alone', async () => {
   const yes = await ask(ALLOWED);
   assert.equal(yes.status, 204);
   assert.equal(yes.headers.get('access-control-allow-origin'), ALLOWED);
-  assert.equal(yes.headers.get('access-control-allow-methods'), 'GET, HEAD, PUT, OPTIONS');
+  assert.equal(yes.headers.get('access-control-allow-methods'), 'GET, HEAD, PUT, DELETE, OPTIONS');
   assert.match(yes.headers.get('access-control-allow-headers')!, /idempotency-key/);
   const no = await ask('https://other.example');
   assert.equal(no.headers.get('access-control-allow-methods'), null);
