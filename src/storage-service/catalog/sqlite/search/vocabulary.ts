@@ -16,6 +16,8 @@ type Entry = {
 /** The themes as queries need them: synonyms and kinship are looked up here, never in image rows. */
 export class Vocabulary {
   readonly #entries: Map<string, Entry>;
+  /** Themes by each of their names, once one is looked for. */
+  #names: Map<string, string> | undefined;
 
   constructor(themes: readonly Omit<Theme, 'image_count'>[]) {
     const byName = new Map(themes.map((theme) => [theme.name, theme]));
@@ -56,14 +58,20 @@ export class Vocabulary {
 
   /** A theme whose name, display name or synonym looks much like this text. */
   closestTo(text: string): string | undefined {
-    const names = new Map<string, string>();
-    for (const { name, displayed, synonyms } of this.#entries.values()) {
-      for (const key of [name, displayed, ...synonyms]) {
-        if (!names.has(key) && key !== '') names.set(key, name);
-      }
+    this.#names ??= this.#allNames();
+    const found = closest(themeKey(text), this.#names.keys());
+    return found === undefined ? undefined : this.#names.get(found);
+  }
+
+  #allNames(): Map<string, string> {
+    const entries = [...this.#entries.values()];
+    const names = new Map(entries.map(({ name, displayed }) => [displayed, name] as const));
+    for (const { name } of entries) names.set(name, name);
+    for (const { name, synonyms } of entries) {
+      for (const synonym of synonyms) if (!names.has(synonym)) names.set(synonym, name);
     }
-    const found = closest(themeKey(text), names.keys());
-    return found === undefined ? undefined : names.get(found);
+    names.delete('');
+    return names;
   }
 
   /** Themes whose images have all these tokens, or with `prefix` the last as a beginning. */
