@@ -5,6 +5,7 @@ import { hub } from './questions/hub.ts';
 import { importing } from './questions/import.ts';
 import { memory } from './questions/memory.ts';
 import { overload } from './questions/overload.ts';
+import { slowClients } from './questions/slow-clients.ts';
 import { start } from './questions/start.ts';
 import { uploads } from './questions/uploads.ts';
 
@@ -26,4 +27,4 @@ import { uploads } from './questions/uploads.ts';
  *
  * A new question is a file in bench/questions and a line here.
  */
-await answer([uploads, memory, catalog, delivery, start, importing, overload, hub]);
+await answer([uploads, memory, catalog, delivery, start, importing, overload, slowClients, hub]);
