@@ -29,8 +29,8 @@ export const DECODER_DEFAULTS: DecoderPoolOptions = {
   // last one waits 2 s.
   queueMax: 30,
   pixelsMax: IMAGE_MAX_PIXELS,
-  // The largest image accepted needs 5 s on a slow core.
-  stepCpuMaxMs: 10_000,
+  // The largest image accepted needs 5 s of a slow core, and smaller machines are three times slower.
+  stepCpuMaxMs: 15_000,
   // Together with a second try less than a write may take (WRITE_DEADLINE_MS). A disk that answers
   // at all does so sooner.
   stallMaxMs: 5_000,
