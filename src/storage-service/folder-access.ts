@@ -1,7 +1,6 @@
 import * as fs from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import type { DataFolder } from './data-folder.ts';
 
 /**
  * Whether a process can use a data folder, found out before it uses it: SQLite and the blob store
@@ -12,7 +11,7 @@ type Need = 'read' | 'write';
 type Part = { name: string; path: string; kind: 'file' | 'folder'; need: Need };
 /** What is done to the catalog (and the folder, where SQLite keeps its logs), and to the files. */
 export type Needs = { catalog: Need; files: Need };
-type Folder = Omit<DataFolder, 'release'>;
+type Folder = Record<'path' | 'catalog' | 'blobs' | 'incoming' | 'lock', string>;
 type Denied = Part & { owner: string };
 
 /** Parts that one message names; a folder of another user has up to 256 shards of that user. */
