@@ -13,7 +13,7 @@ import {
 import type { ContentClaim, CreateImage, Storage, WriteCall } from '../../contract/storage.ts';
 import { tooLarge } from '../../http/upload-watch.ts';
 import { formFields, type Texts } from './form-fields.ts';
-import { discard } from './upload.ts';
+import { discard, noBoundary } from './upload.ts';
 
 const FILE_FIELD = 'image';
 /** Above what storage takes, so that storage refuses what is too large and nothing is cut off. */
@@ -226,10 +226,7 @@ function formError(thrown: unknown): unknown {
   if (code === 'FST_PROTO_VIOLATION') {
     return invalid([{ field: '', message: 'has a field whose name is not taken here' }]);
   }
-  if (message === 'Multipart: Boundary not found') {
-    const text = 'The Content-Type has no boundary: let the HTTP library set this header itself.';
-    return new ServiceError('invalid_request', text, { cause: thrown });
-  }
+  if (message === 'Multipart: Boundary not found') return noBoundary(thrown);
   const ofBody = code === undefined ? MALFORMED.test(message) : BROKEN_OFF.test(code);
   if (!ofBody) return thrown;
   return new ServiceError(

@@ -16,13 +16,17 @@ export async function admitUpload<T>(
 ): Promise<T> {
   const type = request.headers['content-type'] ?? '';
   if (request.isMultipart() && !/;\s*boundary=/i.test(type)) {
-    const message = 'The Content-Type of a multipart/form-data body must name its boundary.';
-    throw new ServiceError('invalid_request', message);
+    throw noBoundary();
   }
   const deadline = Date.now() + UPLOAD_MAX_MS + WRITE_DEADLINE_MS;
   return uploads.admit(request.raw, request.ip, (signal) =>
     receive({ requestId: request.id, deadline, signal, operationId }),
   );
+}
+
+export function noBoundary(cause?: unknown): ServiceError {
+  const message = 'The Content-Type has no boundary: let the HTTP library set this header itself.';
+  return new ServiceError('invalid_request', message, { cause });
 }
 
 /** The bytes of a body that is nothing but the file. */
