@@ -50,9 +50,11 @@ export async function runCommand(command: Command): Promise<void> {
     );
   }
   // As process 1 of a container, a signal that nobody listens for is lost.
-  for (const signal of SIGNALS) process.once(signal, endAtOnce);
+  // One listener from begin to end: a signal that comes while listeners are exchanged is lost too.
+  let stop: (signal: NodeJS.Signals) => void = endAtOnce;
+  for (const signal of SIGNALS) process.on(signal, () => stop(signal));
   try {
-    endInOrder(await command.start(process.env));
+    stop = endInOrder(await command.start(process.env));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code !== undefined && CANNOT_LISTEN.has(code)) {
@@ -69,8 +71,11 @@ function endAtOnce(): void {
   process.exit(0);
 }
 
-/** By a signal with exit code 0, at once by a second SIGINT; by its own failure with 1. */
-function endInOrder({ log, close, failed }: Running): void {
+/**
+ * By a signal with exit code 0, at once by a second SIGINT; by its own failure with 1. Returns what a
+ * signal does.
+ */
+function endInOrder({ log, close, failed }: Running): (signal: NodeJS.Signals) => void {
   let ending = false;
   const end = async (reason: object, exitCode: number) => {
     if (ending) return;
@@ -89,21 +94,19 @@ function endInOrder({ log, close, failed }: Running): void {
       process.exit(1);
     }
   };
-  for (const signal of SIGNALS) {
-    process.off(signal, endAtOnce);
-    process.on(signal, () => end({ signal }, 0));
-  }
-  let interrupted: number | undefined;
-  process.on('SIGINT', () => {
-    interrupted ??= performance.now();
-    if (performance.now() - interrupted < SAME_INTERRUPT_MS) return;
-    log.warn('Interrupted again; stopping without waiting for the requests that run');
-    process.exit(INTERRUPTED);
-  });
   failed?.then((error) => {
     log.error({ err: error }, error.message);
     end({ reason: error.message }, 1);
   });
+  let interrupted: number | undefined;
+  return (signal) => {
+    end({ signal }, 0);
+    if (signal !== 'SIGINT') return;
+    interrupted ??= performance.now();
+    if (performance.now() - interrupted < SAME_INTERRUPT_MS) return;
+    log.warn('Interrupted again; stopping without waiting for the requests that run');
+    process.exit(INTERRUPTED);
+  };
 }
 
 /** As it was given, or else its default. */
