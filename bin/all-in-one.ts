@@ -65,7 +65,7 @@ if (import.meta.main) {
       const log = createLog({ service: 'all-in-one', version, level: config.logLevel, pretty });
       const service = await startAllInOne(config, version, log);
       const { url } = service;
-      const docs = `${url}/docs`;
+      const docs = `${url}${config.basePath}/docs`;
       log.info({ url, docs, data_dir: config.dataDir }, 'Ready');
       log.warn('visibility is kept but not enforced until access control exists');
       if (pretty) console.log(styleText('bold', `\n  Open ${docs}\n`));

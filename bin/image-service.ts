@@ -86,7 +86,10 @@ if (import.meta.main) {
       const pretty = process.stdout.isTTY;
       const log = createLog({ service: 'image-service', version, level: config.logLevel, pretty });
       const { url, close } = await startImageService(config, version, log);
-      log.info({ url, docs: `${url}/docs`, storage: config.storageServiceUrl }, 'Ready');
+      log.info(
+        { url, docs: `${url}${config.basePath}/docs`, storage: config.storageServiceUrl },
+        'Ready',
+      );
       log.warn('visibility is kept but not enforced until access control exists');
       return { log, close };
     },

@@ -62,7 +62,7 @@ async function isReady(url: string, theme: string | undefined): Promise<boolean>
   try {
     const themes = await new ImageClient({ url, patienceMs: 0 }).themes();
     if (theme !== undefined && !themes.some(({ name }) => name === theme)) {
-      say(`The theme ${theme} does not exist yet; it is created with the first image.`);
+      say(`The theme ${theme} does not exist yet; it is created with the first new image.`);
     }
     return true;
   } catch (thrown) {

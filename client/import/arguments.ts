@@ -36,7 +36,8 @@ export const USAGE = `Uploads the images of folders, or single files. Run again,
   --patience SECONDS   how long to go on trying while the service is busy or away (default 60)
   --help               this text
 
-In the container: podman run --rm --network NETWORK -v DIR:/art:ro,z dnd-image-service import /art …
+In the container, with a service on this machine:
+  podman run --rm --network host -v DIR:/art:ro,z dnd-image-service import /art --type TYPE --theme THEME
 
 Exit code: 0 all is in the service, 1 something was refused or failed, or no image was found,
 2 wrong usage,

@@ -232,5 +232,7 @@ async def main():
 if __name__ == "__main__":
     try:
         asyncio.run(main())
-    except (StorageError, ConnectionError) as failed:
+    except StorageError as failed:
         sys.exit(str(failed))
+    except ConnectionError as failed:
+        sys.exit(f"The broker at MESSAGE_HUB_URL cannot be reached: {failed}")

@@ -55,7 +55,7 @@ export const imageServiceSettings = {
     name: 'UPLOADS_MAX',
     default: 24,
     describe:
-      'uploads received at the same time at 64 KiB/s or faster; further ones get 503 with Retry-After',
+      'uploads at 64 KiB/s or more that are received at the same time; further ones get 503 with Retry-After',
     parse: wholeNumber(1, 10_000),
   } satisfies Setting<number>,
 };

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { syncFile } from './blobs/file-blob-store.ts';
 import { requireHardLinks } from './blobs/hard-links.ts';
@@ -29,7 +29,7 @@ export type DataFolder = {
 export async function openDataFolder(path: string): Promise<DataFolder> {
   const folder = partsOf(path);
   await unlessUnwritable(path, folder.path, async () => {
-    await fs.mkdir(folder.path, { recursive: true });
+    await makeFolder(folder.path);
     // On a read-only disk the next line would say that there is no such folder.
     await fs.access(folder.path, fs.constants.W_OK);
   });
@@ -48,6 +48,24 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
     throw error;
   }
   return { ...folder, release };
+}
+
+/** Not `recursive`, which never ends below a folder such as /proc, where nothing can be made. */
+async function makeFolder(path: string): Promise<void> {
+  if (await isFolder(path)) return;
+  await makeFolder(dirname(path));
+  await fs.mkdir(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  const found = await fs.stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (found && !found.isDirectory()) throw new Error(`${path} is not a folder`);
+  return found !== undefined;
 }
 
 async function unlessUnwritable(shown: string, path: string, work: () => Promise<void>) {

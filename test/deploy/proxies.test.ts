@@ -152,7 +152,9 @@ for (const [name, proxy] of Object.entries(PROXIES)) {
     });
 
     test('shows its metrics to nobody', async () => {
-      assert.equal((await ask(INSIDE, 'GET', '/metrics')).status, 404);
+      for (const path of ['/metrics', '/metrics/', '/art/metrics', '/art/metrics/', '//metrics']) {
+        assert.equal((await ask(INSIDE, 'GET', path)).status, 404, path);
+      }
     });
   });
 }

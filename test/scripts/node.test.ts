@@ -49,6 +49,13 @@ describe('scripts/node', () => {
     }
   });
 
+  test('says what the system lacks to run the one of the project', async () => {
+    const own = '#!/bin/sh\necho "libatomic.so.1: cannot open" >&2\nexit 127\n';
+    const { code, stderr } = await run({ system: node('v20.1.0'), own });
+    assert.equal(code, 1);
+    assert.match(stderr, /libatomic\.so\.1: cannot open/);
+  });
+
   test('says what is missing where there is none', async () => {
     const { code, stderr } = await run({ system: node('v99.0.0', REFUSES_FLAGS) });
     assert.equal(code, 1);

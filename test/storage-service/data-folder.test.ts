@@ -24,7 +24,7 @@ test('a folder is made with all its parts, and can be opened again once released
 test('what cannot be a folder is told with what would be right', async (t) => {
   const file = join(await temporaryFolder(t), 'file');
   await writeFile(file, '');
-  const expected = /^Error: DATA_DIR=.*: cannot be written \(E\w+\)\. Name a folder/;
+  const expected = /^Error: DATA_DIR=.*: cannot be written \(.+\)\. Name a folder/;
   await assert.rejects(openDataFolder(file), expected);
   await assert.rejects(openDataFolder(join(file, 'below')), expected);
 });
@@ -154,3 +154,11 @@ test(
     await assert.rejects(blobs.put(content.sha256, file, 1), { code: 'storage_unavailable' });
   },
 );
+
+test('a folder that cannot be made, or is a file, ends the start at once', async (t) => {
+  await assert.rejects(openDataFolder('/proc/nope/data'), /cannot be written \(ENOENT\)/);
+  const file = join(await temporaryFolder(t), 'file');
+  await writeFile(file, '');
+  await assert.rejects(openDataFolder(join(file, 'data')), /cannot be written/);
+  await assert.rejects(openDataFolder(file), /file is not a folder/);
+});

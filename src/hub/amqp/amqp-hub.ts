@@ -201,10 +201,10 @@ export class AmqpHub implements Hub {
   }
 
   async close(): Promise<void> {
+    this.#outage.close();
     await Promise.all([...this.#receptions].map((reception) => reception.close()));
     await this.#publisher.close();
     await Promise.all([closeConnection(this.#receiving), closeConnection(this.#sending)]);
-    this.#outage.close();
   }
 
   #connection(what: string): Connection {

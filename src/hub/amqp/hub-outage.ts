@@ -19,6 +19,7 @@ export class HubOutage {
   #fault: HealthError | undefined;
   #since = 0;
   #reminder: NodeJS.Timeout | undefined;
+  #closed = false;
 
   /** `url` as in MESSAGE_HUB_URL. */
   constructor(url: string, log: OutageLog) {
@@ -32,6 +33,7 @@ export class HubOutage {
   }
 
   failed(fault: HealthError, details: object = {}): void {
+    if (this.#closed) return;
     if (!this.#fault) this.#begin();
     this.#fault = fault;
     if (this.#told.has(fault.reason)) return;
@@ -43,14 +45,16 @@ export class HubOutage {
 
   ended(): void {
     if (!this.#fault) return;
-    this.close();
+    clearInterval(this.#reminder);
     const facts = { address: this.#address, seconds: this.#seconds() };
     this.#log.info(facts, 'The message hub is reachable again');
     this.#told.clear();
     this.#fault = undefined;
   }
 
+  /** From now on a connection that ends is no outage. */
   close(): void {
+    this.#closed = true;
     clearInterval(this.#reminder);
   }
 

@@ -39,7 +39,7 @@ export function createBrowserGuard(
       }
       if (!onLoopback || LOOPBACK_HOST.test(headers.host ?? '')) return undefined;
       const message =
-        'The Host header must name this host, such as localhost. To serve other names, set HOST.';
+        'The Host header must name this machine, such as localhost or 127.0.0.1, because the service listens on the loopback. A proxy in front of it must send "Host: 127.0.0.1".';
       return new ServiceError('request_forbidden', message);
     },
 

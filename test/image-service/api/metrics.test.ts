@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
 import { create, png } from '../../services/api.ts';
@@ -79,4 +80,11 @@ test('promtool finds nothing to object to', async (t) => {
   checking.child.stdin!.end(await metricsOf(service.url));
   const { stdout, stderr } = await checking;
   assert.equal(stdout + stderr, '');
+});
+
+test('every metric has a row in the page for operators', async () => {
+  const page = await readFile(new URL('../../../docs/operating.md', import.meta.url), 'utf8');
+  const names = [...(await metricsOf(service.url)).matchAll(/^# TYPE (dnd_\w+) /gm)];
+  assert.ok(names.length > 20);
+  for (const [, name] of names) assert.ok(page.includes(`\`${name!}\``), name!);
 });
