@@ -8,6 +8,7 @@ import { Damages } from '../src/storage-service/damages.ts';
 import { openDataFolder } from '../src/storage-service/data-folder.ts';
 import { Intake } from '../src/storage-service/intake.ts';
 import { KeyedLock } from '../src/storage-service/keyed-lock.ts';
+import { requireCatalogOfFiles, requireFilesOfCatalog } from '../src/storage-service/lost-parts.ts';
 import { Scrub } from '../src/storage-service/scrub.ts';
 import { Store } from '../src/storage-service/store.ts';
 import { Sweeper } from '../src/storage-service/sweeper.ts';
@@ -25,9 +26,11 @@ export async function openEmbeddedStore(
   await using closing = new AsyncDisposableStack();
   const folder = await openDataFolder(config.dataDir);
   closing.defer(() => folder.release());
+  const shown = `DATA_DIR=${config.dataDir}`;
+  await requireCatalogOfFiles(shown, folder.catalog, new FileBlobStore(folder.blobs));
   const catalog = await SqliteCatalog.open(folder.catalog, log).catch((error: Error) => {
     throw new Error(
-      `DATA_DIR=${config.dataDir}: the catalog cannot be opened (${error.message}). Restore catalog.sqlite from a backup, or name another folder.`,
+      `${shown}: the catalog cannot be opened (${error.message}). Restore catalog.sqlite from a backup, or name another folder.`,
       { cause: error },
     );
   });
@@ -37,6 +40,7 @@ export async function openEmbeddedStore(
 
   const damages = new Damages(catalog, log);
   const blobs = new FileBlobStore(folder.blobs, damages);
+  await requireFilesOfCatalog(shown, catalog, blobs);
   const locks = new KeyedLock();
   const known = (sha256: string) => catalog.findBlob(sha256);
   const taken = (size: number, before: boolean) => metrics.upload(size, before);

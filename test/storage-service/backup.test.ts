@@ -273,3 +273,13 @@ test('damage in a backup is told, and keeps nothing else from being restored', a
   await again.create(files[0]);
   assert.deepEqual(await again.bytesOf(damaged!.content.sha256), files[0]);
 });
+
+test('the backup of another data folder, or of the same one before it was lost, is not replaced', async (t) => {
+  const { take, backup, images } = await setUp(t);
+  await take();
+  const empty = await temporaryFolder(t);
+  await (await opening(t, empty)).close();
+  await assert.rejects(take({ dataDir: empty }), /holds the backup of another data folder/);
+  const again = await opening(t, await restored(t, backup));
+  assert.deepEqual(await again.store.getImage(images[0]!.id, writeCall()), images[0]);
+});

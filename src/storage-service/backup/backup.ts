@@ -6,7 +6,7 @@ import { requireAccess } from '../folder-access.ts';
 import { openBackupFolder } from './backup-folder.ts';
 import { type CopyResult, copyBlobs } from './copy-blobs.ts';
 import { folderFault } from './folder-fault.ts';
-import { LOGS, Snapshot, SnapshotSource, settle } from './snapshot.ts';
+import { LOGS, requireSameCatalog, Snapshot, SnapshotSource, settle } from './snapshot.ts';
 
 /** Faulty files that one message names. */
 const NAMED_FAULTS = 5;
@@ -56,6 +56,7 @@ export async function takeBackup(options: BackupOptions): Promise<Backup> {
     const staged = join(to.incoming, 'catalog.sqlite');
     closing.defer(() => fs.rm(staged, { force: true }));
     source.take(staged);
+    if (await exists(to.catalog)) requireSameCatalog(path, to.catalog, staged);
     using snapshot = new Snapshot(staged);
     const { counts } = snapshot;
     let done = 0;

@@ -21,6 +21,22 @@ delete from blobs where id not in (select blob from images);
 delete from settings where name in ('retained_until', 'touched_at');
 commit;`;
 
+/**
+ * Throws unless both are catalogs of one data folder, which its secret tells: after a loss of the data
+ * folder a new one must not take the place of its last backup.
+ */
+export function requireSameCatalog(shown: string, before: string, now: string): void {
+  const secretOf = (path: string) => {
+    using db = new DatabaseSync(path, { readOnly: true });
+    const row = db.prepare("select hex(value) as secret from settings where name = 'cursor_key'");
+    return row.get()?.secret;
+  };
+  if (secretOf(before) === secretOf(now)) return;
+  throw new Error(
+    `${shown}: holds the backup of another data folder. Is this the right DATA_DIR? Name a new folder, or remove that backup first.`,
+  );
+}
+
 export type SnapshotBlob = { sha256: string; size_bytes: number };
 
 /** The catalog of a service that may be running, and the bytes that it holds for a backup meanwhile. */

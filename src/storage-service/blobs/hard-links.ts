@@ -1,10 +1,12 @@
-import { randomUUID } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 
 const SHARD_NAME = /^[0-9a-f]{2}$/;
 /** A full disk does not tell whether it has hard links, and a service starts on one to deliver. */
 const FULL = new Set(['ENOSPC', 'EDQUOT', 'EMLINK']);
+
+/** The same each time: what a process that died left is removed by the next one. */
+const PROBE = 'link-probe';
 
 type Folders = { blobs: string; incoming: string };
 
@@ -14,12 +16,12 @@ type Folders = { blobs: string; incoming: string };
  * caller has the folder to itself.
  */
 export async function requireHardLinks(shown: string, { blobs, incoming }: Folders): Promise<void> {
-  const name = `link-${randomUUID()}`;
-  const file = join(incoming, name);
+  const file = join(incoming, PROBE);
   try {
+    await fs.rm(file, { force: true });
     await fs.writeFile(file, '', { flag: 'wx' });
-    await tryLink(file, join(blobs, name));
-    for (const shard of await shardsElsewhere(blobs)) await tryLink(file, join(shard, name));
+    await tryLink(file, join(blobs, PROBE));
+    for (const shard of await shardsElsewhere(blobs)) await tryLink(file, join(shard, PROBE));
   } catch (error) {
     const { code, dest = file } = error as NodeJS.ErrnoException & { dest?: string };
     if (code === undefined || FULL.has(code)) return;
@@ -33,6 +35,7 @@ export async function requireHardLinks(shown: string, { blobs, incoming }: Folde
 }
 
 async function tryLink(file: string, name: string): Promise<void> {
+  await fs.rm(name, { force: true });
   await fs.link(file, name);
   await fs.unlink(name);
 }

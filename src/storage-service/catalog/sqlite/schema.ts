@@ -184,6 +184,9 @@ export function knownSchema(db: DatabaseSync): number {
   const { user_version: found } = db.prepare('pragma user_version').get() as {
     user_version: number;
   };
+  if (found === 0 && db.prepare('select 1 from sqlite_schema').get()) {
+    throw new Error('It is a database of another program');
+  }
   if (found <= MIGRATIONS.length) return found;
   throw new Error(
     `The catalog has schema version ${found}; this release knows up to ${MIGRATIONS.length}. Run the newer release, or restore an older backup.`,
