@@ -15,7 +15,8 @@ const WRITE_BYTES = 256 * 1024;
 const WRITE_EVERY_MS = 1_000;
 /** A chunk of one byte costs some 250 bytes of memory. */
 const WRITE_MAX_CHUNKS = 1_024;
-const STAGED_NAME = /^[0-9a-f-]{36}\.([0-9a-f]{64})$/;
+/** Of the intake, and of the probe for hard links: a hash tells of a file on its way into the blob store. */
+const OWN_NAME = /^(?:link-)?[0-9a-f-]{36}(?:\.clean|\.([0-9a-f]{64}))?$/;
 /** Some location data shows only once other is gone; a file that has still more is no honest one. */
 const INSPECTIONS_MAX_PASSES = 4;
 
@@ -92,14 +93,23 @@ export class Intake {
   /**
    * Removes what a process that died, or a disk that failed, left behind. A file that carries a
    * hash in its name was on its way into the blob store: `settle` is told, before the file goes.
+   * Answers with the names of foreign entries, which stay. Throws the first failure at the end.
    */
-  async recover(settle: (sha256: string) => Promise<unknown>): Promise<void> {
-    for (const name of await fs.readdir(this.#folder)) {
+  async recover(settle: (sha256: string) => Promise<unknown>): Promise<string[]> {
+    const { own, foreign } = await leftOver(this.#folder);
+    const failures: unknown[] = [];
+    for (const name of own) {
       if (this.#passing.has(name.split('.')[0]!)) continue;
-      const sha256 = STAGED_NAME.exec(name)?.[1];
-      if (sha256) await settle(sha256);
-      await fs.rm(join(this.#folder, name), { force: true });
+      const sha256 = OWN_NAME.exec(name)?.[1];
+      try {
+        if (sha256) await settle(sha256);
+        await fs.rm(join(this.#folder, name), { force: true });
+      } catch (error) {
+        failures.push(error);
+      }
     }
+    if (failures.length > 0) throw failures[0];
+    return foreign;
   }
 
   async #inspected(
@@ -118,6 +128,19 @@ export class Intake {
     const message = 'The location data of the image cannot be removed. Save it anew without it.';
     throw new ServiceError('image_unreadable', message);
   }
+}
+
+/**
+ * What is in the folder of an intake: its own files, and what other programs put there, such as the
+ * `@eaDir` of a NAS or `lost+found`.
+ */
+export async function leftOver(folder: string): Promise<{ own: string[]; foreign: string[] }> {
+  const own: string[] = [];
+  const foreign: string[] = [];
+  for (const entry of await fs.readdir(folder, { withFileTypes: true })) {
+    (entry.isFile() && OWN_NAME.test(entry.name) ? own : foreign).push(entry.name);
+  }
+  return { own, foreign };
 }
 
 /** The file with its edits applied, under its old name. */

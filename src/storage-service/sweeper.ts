@@ -13,6 +13,8 @@ const ORPHAN_MIN_AGE_MS = 60 * 60 * 1000;
 const ORPHANS_EVERY_MS = DAY_MS;
 /** Most services run for hours only: the first look is for what a power cut before them left. */
 const ORPHANS_FIRST_MS = ORPHAN_MIN_AGE_MS;
+/** Foreign entries that the log names. */
+const NAMED_FOREIGN = 5;
 
 type Log = {
   info(data: object, message: string): void;
@@ -42,6 +44,7 @@ export class Sweeper {
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #nextOrphansMs = Date.now() + ORPHANS_FIRST_MS;
+  #foreignTold = false;
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -56,20 +59,32 @@ export class Sweeper {
     await this.#running;
   }
 
-  /** One round. How many blobs it removed. */
+  /**
+   * One round. How many blobs it removed. A part that fails is logged and keeps no other part from
+   * its work.
+   */
   async sweep(now = Date.now()): Promise<number> {
-    const { catalog, intake, retentionDays } = this.#parts;
+    const { catalog, retentionDays } = this.#parts;
     const deletedBefore = now - retentionDays * DAY_MS;
-    await intake?.recover((sha256) => this.release([sha256], now));
-    await this.#untilDone(() => catalog.purge(deletedBefore, BATCH_ROWS));
-    await this.#untilDone(() => catalog.forget(now, BATCH_ROWS));
-    let removed = await this.releaseExpired(now);
+    let removed = 0;
+    await this.#part('uploads', () => this.#recoverUploads(now));
+    await this.#part('trash', () =>
+      this.#untilDone(() => catalog.purge(deletedBefore, BATCH_ROWS)),
+    );
+    await this.#part('operations', () => this.#untilDone(() => catalog.forget(now, BATCH_ROWS)));
+    await this.#part('blobs', async () => {
+      removed += await this.releaseExpired(now);
+    });
     // A clock that was set back must not put the next look off.
     if (now >= this.#nextOrphansMs || this.#nextOrphansMs - now > ORPHANS_EVERY_MS) {
       this.#nextOrphansMs = now + ORPHANS_EVERY_MS;
-      removed += await this.#removeOrphans(now);
+      await this.#part('orphans', async () => {
+        removed += await this.#removeOrphans(now);
+      });
     }
-    while (!this.#stop.signal.aborted && (await catalog.tidy()));
+    await this.#part('tidying', async () => {
+      while (!this.#stop.signal.aborted && (await catalog.tidy()));
+    });
     return removed;
   }
 
@@ -122,15 +137,32 @@ export class Sweeper {
     while (!this.#stop.signal.aborted && (await batch()) >= BATCH_ROWS);
   }
 
+  async #recoverUploads(now: number): Promise<void> {
+    const foreign = await this.#parts.intake?.recover((sha256) => this.release([sha256], now));
+    if (!foreign?.length || this.#foreignTold) return;
+    this.#foreignTold = true;
+    const names = foreign.slice(0, NAMED_FOREIGN);
+    this.#parts.log.info(
+      { names, count: foreign.length },
+      'The folder of uploads holds entries of other programs, which are left alone',
+    );
+  }
+
   async #removeOrphans(now: number): Promise<number> {
     const { blobs, catalog } = this.#parts;
     let removed = 0;
+    const failures: unknown[] = [];
     for await (const { sha256, modified_at } of blobs.list()) {
       if (this.#stop.signal.aborted) break;
       if (now - modified_at.getTime() < ORPHAN_MIN_AGE_MS) continue;
-      if (await catalog.findBlob(sha256)) continue;
-      removed += await this.release([sha256]);
+      try {
+        if (await catalog.findBlob(sha256)) continue;
+        removed += await this.release([sha256]);
+      } catch (error) {
+        failures[0] ??= error;
+      }
     }
+    if (failures.length > 0) throw failures[0];
     return removed;
   }
 
@@ -143,13 +175,22 @@ export class Sweeper {
     }
   }
 
+  async #part(part: string, work: () => Promise<void>): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    await work().catch((error) => this.#failed(error, part));
+  }
+
+  #failed(error: unknown, part?: string): void {
+    this.#parts.log.error({ err: error, part }, 'The sweep failed; the next one repeats it');
+  }
+
   async #round(work: () => Promise<number>): Promise<void> {
     const { log } = this.#parts;
     try {
       const removed = await work();
       if (removed > 0) log.info({ removed }, 'Swept blobs that nothing refers to');
     } catch (error) {
-      log.error({ err: error }, 'The sweep failed; the next one repeats it');
+      this.#failed(error);
     }
   }
 }

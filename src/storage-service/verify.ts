@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { BlobStore } from './blobs/blob-store.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import { isCatalogDamaged } from './disk-fault.ts';
+import { leftOver } from './intake.ts';
 import type { Sweeper } from './sweeper.ts';
 
 const PAGE_BLOBS = 500;
@@ -112,7 +113,7 @@ function unlessDamaged(error: unknown): void {
 async function findLeftOver(parts: VerifyParts, findings: Finding[]): Promise<void> {
   const { incoming, repair, alone } = parts;
   if (!alone) return;
-  for (const name of await fs.readdir(incoming)) {
+  for (const name of (await leftOver(incoming)).own) {
     if (repair) await fs.rm(join(incoming, name), { force: true });
     const message = `The unfinished upload ${name} was left behind; the next start removes it.`;
     findings.push({ what: 'left_over', message, repaired: repair });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ServiceError } from '../../src/contract/errors.ts';
@@ -208,6 +208,27 @@ test('the blob that a dead process was storing is settled before its file goes',
   });
   assert.deepEqual(settled, [sha256]);
   assert.deepEqual(await left(), []);
+});
+
+test('what other programs put beside the uploads stays, and keeps nothing else from going', async (t) => {
+  const { folder, intake, left } = await setUp(t);
+  const foreign = ['.DS_Store', '@eaDir', 'loop', 'lost+found', randomUUID()].sort();
+  await mkdir(join(folder, '@eaDir'));
+  await mkdir(join(folder, 'lost+found'));
+  await mkdir(join(folder, foreign.find((name) => name.length === 36)!));
+  await writeFile(join(folder, '.DS_Store'), 'x');
+  await symlink('loop', join(folder, 'loop'));
+  const failing = `00000000-${randomUUID().slice(9)}.${'cd'.repeat(32)}`;
+  for (const name of [failing, `link-${randomUUID()}`, `${randomUUID()}.${'ab'.repeat(32)}`]) {
+    await writeFile(join(folder, name), 'x');
+  }
+  const settle = async (found: string) => {
+    if (failing.endsWith(found)) throw new Error('cannot be settled');
+  };
+  await assert.rejects(intake.recover(settle), /cannot be settled/);
+  assert.deepEqual((await left()).sort(), [...foreign, failing].sort());
+  assert.deepEqual((await intake.recover(async () => {})).sort(), foreign);
+  assert.deepEqual((await left()).sort(), foreign);
 });
 
 test('what is passing through is not taken for left over', async (t) => {

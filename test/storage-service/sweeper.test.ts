@@ -3,8 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { FileBlobStore } from '../../src/storage-service/blobs/file-blob-store.ts';
 import { SqliteCatalog } from '../../src/storage-service/catalog/sqlite/sqlite-catalog.ts';
 import { partsOf } from '../../src/storage-service/data-folder.ts';
+import { KeyedLock } from '../../src/storage-service/keyed-lock.ts';
+import { Sweeper } from '../../src/storage-service/sweeper.ts';
 import { png } from '../services/api.ts';
 import { assertEmpty, assertNothingLeftOver, contentsOf } from '../services/data-folder.ts';
 import { DAY_MS, FIELDS, HOUR_MS, opening, temporaryFolder, writeCall } from './opening.ts';
@@ -210,4 +213,49 @@ test('however sweeps, discards and creates meet, no row is without its bytes', a
   await sweeper.sweep(Date.now() + 40 * DAY_MS);
   await assertEmpty(dataDir);
   t.diagnostic(`${created} created, ${missed} missed their bytes`);
+});
+
+test('a part of a round that fails is logged and keeps no other part from its work', async (t) => {
+  const dataDir = await temporaryFolder(t);
+  const { create, store, close } = await opening(t, dataDir);
+  const { id } = await create();
+  await store.deleteImage({ image_id: id }, writeCall());
+  await close();
+  const folder = partsOf(dataDir);
+  const catalog = await SqliteCatalog.open(folder.catalog);
+  t.after(() => catalog.close());
+  const lines: { level: string; part?: unknown; names?: unknown }[] = [];
+  const log = {
+    info: (data: object) => void lines.push({ level: 'info', ...data }),
+    error: (data: object) => void lines.push({ level: 'error', ...data }),
+  };
+  let broken = true;
+  const intake = {
+    recover: async () => {
+      if (broken) throw new Error('the folder of uploads cannot be read');
+      return ['@eaDir'];
+    },
+  };
+  const sweeper = new Sweeper({
+    catalog,
+    blobs: new FileBlobStore(folder.blobs),
+    intake,
+    locks: new KeyedLock(),
+    log,
+    retentionDays: 0,
+    intervalMs: HOUR_MS,
+  });
+  await sweeper.sweep(Date.now() + 1_000);
+  assert.deepEqual((await contentsOf(dataDir)).images, []);
+  assert.deepEqual(
+    lines.map(({ level, part }) => [level, part]),
+    [['error', 'uploads']],
+  );
+  broken = false;
+  for (let round = 0; round < 2; round += 1) await sweeper.sweep(Date.now() + 2 * DAY_MS);
+  await assertEmpty(dataDir);
+  assert.deepEqual(
+    lines.slice(1).map(({ level, names }) => [level, names]),
+    [['info', ['@eaDir']]],
+  );
 });

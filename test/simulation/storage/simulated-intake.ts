@@ -65,7 +65,7 @@ export class SimulatedIntake implements Pick<Intake, 'take' | 'recover'> {
     }
   }
 
-  async recover(settle: (sha256: string) => Promise<unknown>): Promise<void> {
+  async recover(settle: (sha256: string) => Promise<unknown>): Promise<string[]> {
     const paths = await this.#process.call('list', () => [...this.#disk.incoming.keys()]);
     for (const path of paths) {
       const [name, sha256] = path.split('.');
@@ -73,6 +73,7 @@ export class SimulatedIntake implements Pick<Intake, 'take' | 'recover'> {
       if (sha256) await settle(sha256);
       await this.#process.call('remove', () => this.#disk.incoming.delete(path));
     }
+    return [];
   }
 }
 
