@@ -9,6 +9,7 @@ import {
   rawTiffOf,
   tagsOf,
 } from '../fixtures/credited.ts';
+import { creditedWithThumbnail } from '../fixtures/hidden.ts';
 import { image, jpegSegment, withSegments } from '../fixtures/images.ts';
 import { PLACE, photoshop, tellsPlace, xmpSegment } from '../fixtures/located.ts';
 import { inspecting } from './inspecting.ts';
@@ -90,6 +91,23 @@ test('a block goes as a whole where the place cannot be taken out with certainty
       assert.equal(served.includes(ARTIST), false);
     });
   }
+});
+
+test('a thumbnail that tells a place goes alone, and the credit beside it stays', async (t) => {
+  const { inspect, edited } = await inspecting(t);
+  const sent = await creditedWithThumbnail();
+  assert.equal(tellsPlace(sent), true);
+  const served = await edited(sent, (await inspect(sent)).edits);
+  assert.equal(tellsPlace(served), false);
+  assert.equal(served.length, sent.length);
+  assert.equal((await sharp(served).metadata()).orientation, 6);
+  assert.equal(
+    tagsOf(await tiffOf(served))
+      .get(0x013b)
+      ?.toString(),
+    `${ARTIST}\0`,
+  );
+  assert.deepEqual((await inspect(served)).edits, []);
 });
 
 const packet = (place: (text: string) => string) =>

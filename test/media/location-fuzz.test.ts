@@ -8,6 +8,7 @@ import { applyEdits } from '../../src/media/location/apply.ts';
 import { ByteSource, MalformedError } from '../../src/media/location/byte-source.ts';
 import { CARRIERS, creditedTiff } from '../fixtures/credited.ts';
 import { FILMED } from '../fixtures/films.ts';
+import { HIDDEN } from '../fixtures/hidden.ts';
 import { LOCATED } from '../fixtures/located.ts';
 
 /** Enough that every kind of length is hit; the scan of one file takes well under a millisecond. */
@@ -35,6 +36,7 @@ test('a scanner ends with edits that leave no place to find, or with a refusal, 
     ...carried,
     ...FILMED.filter(({ format }) => format !== 'gif'),
     ...LOCATED,
+    ...HIDDEN,
   ]) {
     const whole = await bytes();
     for (let n = 0; n < MUTANTS_PER_FILE; n += 1) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import sharp from 'sharp';
+import { HARMLESS, HIDDEN } from '../fixtures/hidden.ts';
 import { LOCATED, tellsPlace, turned, UNLOCATED } from '../fixtures/located.ts';
 import { inspecting } from './inspecting.ts';
 
@@ -8,7 +9,7 @@ const pixels = (bytes: Buffer) => sharp(bytes).raw().toBuffer();
 
 test('a file that tells a place loses it, and neither a pixel nor its colour profile', async (t) => {
   const { inspect, edited } = await inspecting(t);
-  for (const { name, bytes } of LOCATED) {
+  for (const { name, bytes } of [...LOCATED, ...HIDDEN]) {
     await t.test(name, async () => {
       const sent = await bytes();
       const { facts, edits } = await inspect(sent);
@@ -27,7 +28,7 @@ test('a file that tells a place loses it, and neither a pixel nor its colour pro
 
 test('a file that tells no place is kept bit for bit, whatever else it tells', async (t) => {
   const { inspect } = await inspecting(t);
-  for (const { name, bytes } of UNLOCATED) {
+  for (const { name, bytes } of [...UNLOCATED, ...HARMLESS]) {
     await t.test(name, async () => {
       assert.deepEqual((await inspect(await bytes())).edits, []);
     });

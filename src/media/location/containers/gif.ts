@@ -4,6 +4,7 @@ import type { Cleaning } from '../metadata/cleaning.ts';
 import { cleanExif } from '../metadata/exif.ts';
 import { cleanIptc } from '../metadata/iptc.ts';
 import { cleanPhotoshop } from '../metadata/photoshop.ts';
+import { holdsPlace } from '../metadata/place.ts';
 import { cleanXmp } from '../metadata/xmp.ts';
 import { METADATA_MAX_BYTES, NOTHING, type Scan, type Size } from '../scan.ts';
 
@@ -67,8 +68,7 @@ export function scanGif(source: ByteSource): Scan {
       announced = source.byte(at + 1) === GRAPHIC_CONTROL;
       at = skipSubBlocks(source, at + 2);
       if (at > source.size) throw new CutShortError('it ends within an extension block');
-      if (source.byte(offset + 1) === APPLICATION)
-        edits.push(...applicationEdits(source, offset, at));
+      edits.push(...extensionEdits(source, offset, at));
     } else {
       throw new MalformedError(`no GIF block begins with the byte ${introducer} at ${offset}`);
     }
@@ -87,13 +87,15 @@ function onlyZeros(source: ByteSource, start: number): boolean {
   return true;
 }
 
-function applicationEdits(source: ByteSource, offset: number, end: number): Edit[] {
-  if (source.byte(offset + 2) !== APPLICATION_ID_BYTES) return [];
-  const start = offset + 3 + APPLICATION_ID_BYTES;
-  const id = source.read(offset + 3, APPLICATION_ID_BYTES).toString('latin1');
+function extensionEdits(source: ByteSource, offset: number, end: number): Edit[] {
+  const label = source.byte(offset + 1);
+  if (label === GRAPHIC_CONTROL) return [];
+  const isApplication = label === APPLICATION && source.byte(offset + 2) === APPLICATION_ID_BYTES;
+  const start = isApplication ? offset + 3 + APPLICATION_ID_BYTES : offset + 2;
+  const id = isApplication ? source.read(offset + 3, APPLICATION_ID_BYTES).toString('latin1') : '';
   const clean = APPLICATIONS[id];
-  if (!clean) return [];
-  const cleaning = end - start > METADATA_MAX_BYTES ? 'unclear' : clean(source, start, end);
+  const isTooLarge = clean !== undefined && end - start > METADATA_MAX_BYTES;
+  const cleaning = isTooLarge ? 'unclear' : (clean ?? cleanOther)(source, start, end);
   if (cleaning === null) return [];
   if (cleaning === 'unclear') return [{ offset, length: end - offset, replacement: NOTHING }];
   return [{ offset: start, length: end - start, replacement: cleaning }];
@@ -110,6 +112,12 @@ function cleanBare(source: ByteSource, start: number, end: number): Cleaning {
   let at = 0;
   while (at < cleaning.length && cleaning[at] !== 0) at += 1 + cleaning[at]!;
   return at === cleaning.length - 1 ? cleaning : 'unclear';
+}
+
+/** A comment, or the data of an application of no known kind. */
+function cleanOther(source: ByteSource, start: number, end: number): Cleaning {
+  if (holdsPlace(source.read(start, end - start))) return 'unclear';
+  return cleanJoined(source, start, end, (data) => (holdsPlace(data) ? 'unclear' : null));
 }
 
 function colourTableBytes(flags: number): number {

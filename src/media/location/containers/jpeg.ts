@@ -3,11 +3,13 @@ import { type ByteSource, MalformedError, UnsupportedVariantError } from '../byt
 import type { Cleaning } from '../metadata/cleaning.ts';
 import { cleanExif, EXIF_PREFIX, minimalExif, readExif } from '../metadata/exif.ts';
 import { cleanPhotoshop } from '../metadata/photoshop.ts';
+import { holdsPlace } from '../metadata/place.ts';
 import { cleanXmp } from '../metadata/xmp.ts';
 import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 
 /**
- * JPEG segments (ITU-T T.81, annex B). Metadata stands in APP1 (Exif, XMP) and APP13 (IPTC).
+ * JPEG segments (ITU-T T.81, annex B). Metadata stands in APP1 (Exif, XMP) and APP13 (IPTC);
+ * some writers put it into others.
  *
  * Cameras append further JPEG images behind the first one (CIPA DC-007, Multi-Picture Format; gain
  * maps), each with Exif of its own. MPF finds them by offsets and lengths. So in them, and in a file
@@ -17,6 +19,7 @@ import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 const SOI = 0xd8;
 const EOI = 0xd9;
 const SOS = 0xda;
+const COM = 0xfe;
 const FILL = 0xff;
 const FIRST_SEGMENT = 0xc0;
 const END = Buffer.from([0xff, EOI]);
@@ -42,6 +45,8 @@ type Walk = {
   xmp: Segment[];
   extendedXmp: Segment[];
   photoshop: Segment[];
+  /** Of any other kind, and yet they tell a place. */
+  others: Segment[];
   /** Multi-Picture Format: offsets in the file that must stay true. */
   indexed: boolean;
   end: number;
@@ -87,6 +92,7 @@ function walkImage(source: ByteSource, start: number): Walk {
     xmp: [],
     extendedXmp: [],
     photoshop: [],
+    others: [],
     indexed: false,
     end: start + 2,
     dataAt: start + 2,
@@ -165,17 +171,19 @@ function mayFollowScan(marker: number): boolean {
   return (
     marker === 0xc4 ||
     (marker >= 0xda && marker <= 0xdd) ||
-    marker === 0xfe ||
+    marker === COM ||
     (marker & 0xf0) === 0xe0
   );
 }
 
 const BLOCK_KINDS = [
-  [0xe1, EXIF_PREFIX, 'exif'],
+  // Skia, and so Chromium, accepts any byte behind the zero.
+  [0xe1, EXIF_PREFIX.subarray(0, 5), 'exif'],
   [0xe1, XMP_PREFIX, 'xmp'],
   [0xe1, EXTENDED_XMP_PREFIX, 'extendedXmp'],
   [0xed, PHOTOSHOP_PREFIX, 'photoshop'],
   [0xe2, MPF_PREFIX, 'indexed'],
+  [0xe2, Buffer.from('ICC_PROFILE\0', 'latin1'), null],
 ] as const;
 
 function blockKind(source: ByteSource, marker: number, segment: Segment) {
@@ -184,7 +192,9 @@ function blockKind(source: ByteSource, marker: number, segment: Segment) {
     if (marker !== app || segment.length < SEGMENT_HEADER_BYTES + prefix.length) continue;
     if (source.read(start, prefix.length).equals(prefix)) return kind;
   }
-  return null;
+  if (marker !== COM && (marker & 0xf0) !== 0xe0) return null;
+  const block = source.read(start, segment.length - SEGMENT_HEADER_BYTES);
+  return holdsPlace(block) ? 'others' : null;
 }
 
 function editsOf(source: ByteSource, walk: Walk, inPlace: boolean): Edit[] {
@@ -203,6 +213,7 @@ function editsOf(source: ByteSource, walk: Walk, inPlace: boolean): Edit[] {
       drop(segment, orientation === 1 ? NOTHING : minimalExif(orientation));
     else edits.push(...cleaning);
   }
+  for (const segment of walk.others) drop(segment);
   const { photoshop } = walk;
   const xmp = [
     { segments: walk.xmp, prefixBytes: XMP_PREFIX.length },

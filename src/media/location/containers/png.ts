@@ -5,6 +5,7 @@ import type { Cleaning } from '../metadata/cleaning.ts';
 import { cleanExif, minimalExif, readExif, withoutPrefix, withTiff } from '../metadata/exif.ts';
 import { cleanIptc } from '../metadata/iptc.ts';
 import { cleanPhotoshop, withoutPhotoshopPrefix } from '../metadata/photoshop.ts';
+import { holdsPlace, rangeHoldsPlace } from '../metadata/place.ts';
 import { cleanXmp } from '../metadata/xmp.ts';
 import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 
@@ -15,6 +16,15 @@ const FIRST_CHUNK_OFFSET = 8;
 const CHUNK_FRAME_BYTES = 12;
 const CHUNK_TYPE = /^[A-Za-z]{4}$/;
 const KEYWORD_MAX_BYTES = 79;
+/** The first byte of nearly all data that is compressed with zlib. */
+const ZLIB = 0x78;
+/** What may stand in front of it. */
+const HEAD_MAX_BYTES = 16;
+const PICTURE_CHUNKS = new Set(
+  'IHDR PLTE IDAT IEND acTL fcTL fdAT iCCP tRNS gAMA cHRM sRGB sBIT bKGD hIST pHYs sPLT tIME'.split(
+    ' ',
+  ),
+);
 const XMP_KEYWORD = 'XML:com.adobe.xmp';
 /** Texts that ImageMagick, ExifTool and others name for what they hold. */
 const PLACE_KEYWORD = /gps|latitude|longitude|^(geo|location|city|state|country)\b/i;
@@ -85,20 +95,42 @@ function withoutLocation(source: ByteSource, { type, offset, length }: Chunk): U
     if (cleaning !== 'unclear') return pngChunk('eXIf', withTiff(block, cleaning));
     return orientation === 1 ? NOTHING : pngChunk('eXIf', minimalExif(orientation));
   }
-  if (type !== 'tEXt' && type !== 'zTXt' && type !== 'iTXt') return null;
+  if (PICTURE_CHUNKS.has(type)) return null;
+  if (type !== 'tEXt' && type !== 'zTXt' && type !== 'iTXt') {
+    return holdsPlaceInside(source, offset, length) ? NOTHING : null;
+  }
   const head = source.read(offset, Math.min(length, KEYWORD_MAX_BYTES + 1));
   const keyword = head.toString('latin1').split('\0', 1)[0]!;
   if (PLACE_KEYWORD.test(keyword)) return NOTHING;
   const clean = profileCleaner(keyword);
-  if (clean === null) return null;
-  if (length > METADATA_MAX_BYTES) return NOTHING;
+  if (length > METADATA_MAX_BYTES) {
+    if (clean || type !== 'tEXt') return NOTHING;
+    return rangeHoldsPlace(source, offset, offset + length) ? NOTHING : null;
+  }
   const data = source.read(offset, length);
   const text = textOf(type, data, keyword.length + 1);
-  const cleaning = text === null ? 'unclear' : clean(text.bytes);
+  if (text && !clean) return holdsPlace(text.bytes) ? NOTHING : null;
+  const cleaning = text && clean ? clean(text.bytes) : 'unclear';
   if (text === null || cleaning === 'unclear') return NOTHING;
   if (cleaning === null) return null;
   const bytes = text.compressed ? deflateSync(cleaning) : cleaning;
   return pngChunk(type, Buffer.concat([data.subarray(0, text.start), bytes]));
+}
+
+/** Of a chunk of no known type, such as `zxIf`, which holds compressed Exif behind a short head. */
+function holdsPlaceInside(source: ByteSource, offset: number, length: number): boolean {
+  if (rangeHoldsPlace(source, offset, offset + length)) return true;
+  if (length > METADATA_MAX_BYTES) return false;
+  const data = source.read(offset, length);
+  for (
+    let at = data.indexOf(ZLIB);
+    at >= 0 && at < HEAD_MAX_BYTES;
+    at = data.indexOf(ZLIB, at + 1)
+  ) {
+    const inflated = inflate(data.subarray(at));
+    if (inflated && holdsPlace(inflated)) return true;
+  }
+  return false;
 }
 
 /** How a text of this keyword is searched; null: it is of no interest. */
@@ -146,9 +178,13 @@ function textOf(type: string, data: Buffer, keywordEnd: number): Text | null {
   }
   const bytes = data.subarray(start);
   if (!compressed) return { bytes, compressed, start };
+  const text = inflate(bytes);
+  return text && { bytes: text, compressed, start };
+}
+
+function inflate(bytes: Buffer): Buffer | null {
   try {
-    const text = inflateSync(bytes, { maxOutputLength: METADATA_MAX_BYTES });
-    return { bytes: text, compressed, start };
+    return inflateSync(bytes, { maxOutputLength: METADATA_MAX_BYTES });
   } catch {
     return null;
   }

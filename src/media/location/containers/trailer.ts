@@ -1,6 +1,7 @@
 import type { Edit } from '../../inspector.ts';
 import { type ByteSource, MalformedError } from '../byte-source.ts';
 import type { Scanner } from '../scan.ts';
+import { bareBlockEdits } from './bare-blocks.ts';
 import { furtherImageEdits } from './jpeg.ts';
 import { boxAt, boxEdits, newBudget } from './movie.ts';
 
@@ -31,6 +32,7 @@ export function trailerEdits(source: ByteSource, start: number, end = source.siz
   const edits = [
     ...furtherImageEdits(source, start, end),
     ...furtherMovieEdits(source, start, end),
+    ...bareBlockEdits(source, start, end),
   ];
   if (edits.length > EDITS_MAX) throw new MalformedError('it has too many blocks of location data');
   return merged(edits);

@@ -1,6 +1,7 @@
 import type { Edit } from '../../inspector.ts';
 import { type ByteSource, CutShortError, MalformedError } from '../byte-source.ts';
 import { EXIF_PREFIX, minimalExif, readExif, withoutPrefix, withTiff } from '../metadata/exif.ts';
+import { rangeHoldsPlace } from '../metadata/place.ts';
 import { cleanXmp } from '../metadata/xmp.ts';
 import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 
@@ -9,8 +10,9 @@ import { METADATA_MAX_BYTES, NOTHING, type Scan } from '../scan.ts';
 const RIFF_SIZE_OFFSET = 4;
 const FIRST_CHUNK_OFFSET = 12;
 const CHUNK_HEADER_BYTES = 8;
-const FLAG_EXIF = 0x08;
-const FLAG_XMP = 0x04;
+/** What VP8X says about the chunks of metadata. */
+const FLAGS: Record<string, number> = { EXIF: 0x08, 'XMP ': 0x04 };
+const PICTURE_CHUNKS = new Set(['VP8 ', 'VP8L', 'VP8X', 'ALPH', 'ANIM', 'ANMF', 'ICCP']);
 
 export function scanWebp(source: ByteSource): Scan {
   const announced = 8 + source.read(RIFF_SIZE_OFFSET, 4).readUInt32LE();
@@ -32,12 +34,12 @@ export function scanWebp(source: ByteSource): Scan {
     const whole = Math.min(CHUNK_HEADER_BYTES + length + (length % 2), end - at);
     if (name === 'VP8X' && length > 0) flags = { offset: payload, value: source.byte(payload) };
     if (name === 'ANMF') frames += 1;
-    const clean = CHUNKS[name];
-    const replacement = clean ? clean(source, payload, length) : null;
+    const clean = PICTURE_CHUNKS.has(name) ? null : (CHUNKS[name] ?? cleanOther);
+    const replacement = clean?.(source, payload, length) ?? null;
     if (replacement) {
       const padding = Buffer.alloc(replacement.length % 2);
       edits.push({ offset: at, length: whole, replacement: Buffer.concat([replacement, padding]) });
-      if (replacement.length === 0) dropped |= name === 'EXIF' ? FLAG_EXIF : FLAG_XMP;
+      if (replacement.length === 0) dropped |= FLAGS[name] ?? 0;
     }
     at += whole;
   }
@@ -73,6 +75,10 @@ const CHUNKS: Record<
     return cleaning && chunk('XMP ', cleaning);
   },
 };
+
+function cleanOther(source: ByteSource, payload: number, length: number): Uint8Array | null {
+  return rangeHoldsPlace(source, payload, payload + length) ? NOTHING : null;
+}
 
 function chunk(name: string, payload: Buffer): Buffer {
   const head = Buffer.alloc(CHUNK_HEADER_BYTES);

@@ -1,6 +1,19 @@
 import type { Cleaning } from './cleaning.ts';
 import { cleanIptc } from './iptc.ts';
 import { cleanPhotoshop } from './photoshop.ts';
+import { holdsPlace } from './place.ts';
+import {
+  EXIF_IFD,
+  GEO_TAGS,
+  GPS_IFD,
+  GPS_WITHOUT_PLACE,
+  INTEROPERABILITY_IFD,
+  MAKER_NOTE,
+  ORIENTATION,
+  SUB_IFDS,
+  THUMBNAIL_BYTES,
+  THUMBNAIL_OFFSET,
+} from './tags.ts';
 import { type Entry, Tiff } from './tiff.ts';
 import { cleanXmp } from './xmp.ts';
 
@@ -8,32 +21,16 @@ import { cleanXmp } from './xmp.ts';
  * Exif is a TIFF file (Exif 2.32, §4.5). Where a GPS directory tells a place, its entries and their
  * values become zeros, the entry that points to it is taken out of its directory, and everything
  * else keeps its offset. Vendor notes may repeat the place in forms that nobody has listed, so they
- * go with it. A block that embeds another block with a place goes as a whole.
+ * go with it, and so does a thumbnail that tells a place of its own. A block that embeds another block
+ * with a place elsewhere goes as a whole.
  */
 
-const ORIENTATION = 0x0112;
-const SUB_IFDS = 0x014a;
-const THUMBNAIL_OFFSET = 0x0201;
-const THUMBNAIL_BYTES = 0x0202;
-const EXIF_IFD = 0x8769;
-const GPS_IFD = 0x8825;
-const MAKER_NOTE = 0x927c;
-const INTEROPERABILITY_IFD = 0xa005;
-/** GeoTIFF: pixel scale, tie points, transformation, keys and their parameters. */
-const GEO_TAGS = new Set([0x830e, 0x8482, 0x85d8, 0x87af, 0x87b0, 0x87b1]);
 /** Values that are blocks of metadata of another kind. */
 const BLOCKS: Record<number, (block: Buffer) => Cleaning> = {
   700: cleanXmp,
   33723: cleanIptc,
   34377: (block) => cleanPhotoshop(block),
 };
-/**
- * Entries of a GPS directory that tell no place (Exif 2.32, §4.6.6): version, references, time,
- * status, mode, precision, speed, track, direction, datum, method, date, correction, error.
- */
-const GPS_WITHOUT_PLACE = new Set([
-  0, 1, 3, 5, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 21, 23, 25, 27, 29, 30, 31,
-]);
 /** Exif defines 32. */
 const GPS_ENTRIES_MAX = 64;
 /** A file of a camera holds 3 to 8. */
@@ -54,7 +51,8 @@ export type Exif = {
 /** Reads a TIFF block, without the prefix. */
 export function readExif(block: Buffer): Exif {
   const exif = readOnce(block);
-  if (embedsPlace(block)) exif.cleaning = 'unclear';
+  if (embedsPlace(exif.cleaning instanceof Buffer ? exif.cleaning : block))
+    exif.cleaning = 'unclear';
   else if (exif.cleaning instanceof Buffer) {
     // What was taken for one thing may have hidden another.
     const again = readOnce(exif.cleaning);
@@ -159,11 +157,21 @@ function subdirectories(tiff: Tiff, { tag, offset, value, count }: Entry): numbe
   return Array.from({ length }, (_, n) => tiff.u32(value + n * 4));
 }
 
+/** Unless it tells a place: then it goes. */
 function keepThumbnail(tiff: Tiff, entries: Entry[]): void {
   const [offset, length] = [THUMBNAIL_OFFSET, THUMBNAIL_BYTES].map((tag) =>
     entries.find((entry) => entry.tag === tag),
   );
-  if (offset && length) tiff.keep(tiff.u32(offset.offset + 8), tiff.u32(length.offset + 8));
+  if (!offset || !length) return;
+  const [start, bytes] = [tiff.u32(offset.offset + 8), tiff.u32(length.offset + 8)];
+  const inside = Math.max(0, Math.min(bytes, tiff.bytes.length - start));
+  const thumbnail = tiff.block({ ...offset, value: start, bytes: inside });
+  if (!holdsPlace(thumbnail) && !embedsPlace(thumbnail)) {
+    tiff.keep(start, bytes);
+    return;
+  }
+  tiff.wipe(start, inside);
+  for (const entry of [offset, length]) tiff.remove({ ...entry, bytes: 0 });
 }
 
 function cleanBlock(tiff: Tiff, entry: Entry, clean: (block: Buffer) => Cleaning): void {

@@ -1,5 +1,6 @@
 import type { Cleaning } from './cleaning.ts';
 import { cleanIptc } from './iptc.ts';
+import { holdsPlace } from './place.ts';
 import { cleanXmp } from './xmp.ts';
 
 /** Image resources that hold other metadata (Photoshop File Formats, Image Resources). */
@@ -15,6 +16,11 @@ const PREFIX = 'Photoshop 3.0\0';
 export function withoutPhotoshopPrefix(bytes: Buffer): Buffer {
   const prefixed = bytes.toString('latin1', 0, PREFIX.length) === PREFIX;
   return prefixed ? bytes.subarray(PREFIX.length) : bytes;
+}
+
+/** Such as a thumbnail, which is a JPEG: zeros where it tells a place. */
+function cleanOther(data: Buffer): Cleaning {
+  return holdsPlace(data) ? Buffer.alloc(data.length) : null;
 }
 
 /**
@@ -36,8 +42,8 @@ export function cleanPhotoshop(
     if (start > resources.length) return 'unclear';
     const length = resources.readUInt32BE(start - 4);
     if (start + length > resources.length) return 'unclear';
-    const clean = EXIF_RESOURCES.has(kind) ? cleanExif : RESOURCES[kind];
-    const cleaning = clean && length > 0 ? clean(resources.subarray(start, start + length)) : null;
+    const clean = EXIF_RESOURCES.has(kind) ? cleanExif : (RESOURCES[kind] ?? cleanOther);
+    const cleaning = length > 0 ? clean(resources.subarray(start, start + length)) : null;
     if (cleaning === 'unclear') return 'unclear';
     if (cleaning) {
       cleaned ??= Buffer.from(resources);

@@ -22,7 +22,7 @@ const ENTRIES_MAX = 10_000;
 const ENTRY_BYTES = 12;
 const INLINE_BYTES = 4;
 /** Bytes of one value by TIFF type; an unknown type is taken as a byte. */
-const TYPE_BYTES = [1, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4];
+export const TYPE_BYTES = [1, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4];
 
 /** Throws RangeError for whatever lies outside of the block. */
 export class Tiff {
