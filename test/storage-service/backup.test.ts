@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -91,11 +91,16 @@ test('bytes that are missing leave the backup before as it was, and are named', 
   const cut = await create();
   await rm(blobPath(dataDir, lost.content.sha256));
   await writeFile(blobPath(dataDir, cut.content.sha256), 'x');
+  const [folder, fifo] = [await create(), await create()].map(({ content }) => content.sha256);
+  for (const sha256 of [folder!, fifo!]) await rm(blobPath(dataDir, sha256));
+  await mkdir(blobPath(dataDir, folder!));
+  execFileSync('mkfifo', [blobPath(dataDir, fifo!)]);
   const { code, output } = await run('backup', dataDir, backup);
   assert.equal(code, 1);
   assert.match(output, /^DATA_DIR=.*: files could not be copied, so there is no new backup/);
   assert.match(output, new RegExp(`${lost.content.sha256} are missing`));
   assert.match(output, new RegExp(`${cut.content.sha256} are 1 instead of`));
+  for (const sha256 of [folder, fifo]) assert.match(output, new RegExp(`${sha256} cannot be read`));
   assert.deepEqual(await readdir(partsOf(backup).incoming), []);
   const { images: ids } = await contentsOf(await restored(t, backup));
   assert.deepEqual(ids.sort(), images.map(({ id }) => id).sort());

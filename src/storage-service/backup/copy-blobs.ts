@@ -85,6 +85,7 @@ async function copyBlob(
 /** Where the file system can, both files share their blocks. */
 async function copyFile(source: string, staged: string): Promise<void> {
   await fs.rm(staged, { force: true });
+  await requireFile(source);
   try {
     await fs.copyFile(source, staged, constants.COPYFILE_FICLONE);
   } catch (error) {
@@ -94,6 +95,14 @@ async function copyFile(source: string, staged: string): Promise<void> {
     });
     throw error;
   }
+}
+
+/** The opening of a FIFO waits for a writer; a device may have no end. */
+async function requireFile(path: string): Promise<void> {
+  const stat = await fs.stat(path).catch(({ code }) => {
+    throw new Unreadable(code === 'ENOENT' ? 'are missing' : `cannot be read (${code})`);
+  });
+  if (!stat.isFile()) throw new Unreadable('cannot be read (their place holds no file)');
 }
 
 /** What is copied now is believed by every later backup. */

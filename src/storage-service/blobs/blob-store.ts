@@ -43,6 +43,9 @@ export interface BlobStore {
   /** Fails unless blobs can be read. Answers with the error that a `put` would get now. */
   ping(): Promise<ServiceError | undefined>;
 
-  /** Every blob, in no order; one that comes or goes meanwhile may be missed. */
+  /**
+   * Every blob, in no order; one that comes or goes meanwhile may be missed. Also what is no file and
+   * has the name of a blob. What cannot be looked at is thrown after all others.
+   */
   list(): AsyncIterable<StoredBlob>;
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,13 +8,19 @@ import { diskFault } from '../disk-fault.ts';
 import type { BlobId, BlobStore, StoredBlob } from './blob-store.ts';
 import { CheckedFiles } from './checked-files.ts';
 import { contentDamaged, type Damage, type DamageObserver } from './damage.ts';
-import { FileChunks } from './file-chunks.ts';
+import { FileChunks, READ_FLAGS } from './file-chunks.ts';
 import { sameBytes } from './same-bytes.ts';
 
 const BLOB_NAME = /^[0-9a-f]{64}$/;
 const SHARD_NAME = /^[0-9a-f]{2}$/;
 const ASIDE = 'damaged';
 const PROBE = 'probe';
+/** What opening says of an entry that is no file: a symbolic link that leads to itself, a socket. */
+const NO_FILE = new Set(['ELOOP', 'ENXIO', 'ENODEV']);
+/** Bytes that cannot be read are written again elsewhere. */
+const NOT_READ = new Set([...NO_FILE, 'EACCES', 'EIO', 'EISDIR']);
+/** Another entry set aside before has the name. */
+const NAME_TAKEN = new Set(['EEXIST', 'EISDIR', 'ENOTDIR', 'ENOTEMPTY']);
 /** About a small image: a disk that has no room for it is full. It is removed before it is synced. */
 const PROBE_BYTES = Buffer.alloc(64 * 1024);
 
@@ -44,7 +50,9 @@ export class FileBlobStore implements BlobStore {
       await syncFile(path);
       const shard = await this.#shard(sha256);
       linking = true;
-      await linkOver(path, this.#path(sha256));
+      // What has the name already was not believed, so nobody reads it.
+      await this.#clear(sha256).catch(unlessCode('ENOENT'));
+      await fs.link(path, this.#path(sha256));
       await syncFile(shard);
     } catch (error) {
       // A name that may not be durable must not be believed by the next who looks. Before that, the
@@ -59,9 +67,8 @@ export class FileBlobStore implements BlobStore {
     try {
       return (await ifPresent(sameBytes(this.#path(sha256), path))) ?? false;
     } catch (error) {
-      // A sector that cannot be read: the bytes are written again elsewhere.
-      if (((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'EIO')
-        return false;
+      const { code } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+      if (code !== undefined && NOT_READ.has(code)) return false;
       throw error;
     }
   }
@@ -70,11 +77,15 @@ export class FileBlobStore implements BlobStore {
     { sha256, size_bytes }: BlobId,
     range: ByteRange | null,
   ): Promise<AsyncIterable<Uint8Array> | undefined> {
-    const file = await ifPresent(fs.open(this.#path(sha256), 'r'));
+    const opening = fs.open(this.#path(sha256), READ_FLAGS).catch((error) => {
+      throw NO_FILE.has(error.code) ? this.#damaged(sha256, 'unreadable') : error;
+    });
+    const file = await ifPresent(opening);
     if (!file) return undefined;
     let handedOver = false;
     try {
       const stat = await file.stat();
+      if (!stat.isFile()) throw this.#damaged(sha256, 'unreadable');
       if (stat.size !== size_bytes) throw this.#damaged(sha256, 'size');
       const soundness = this.#checked.soundness(sha256, stat);
       if (soundness === false) throw this.#damaged(sha256, 'hash');
@@ -91,7 +102,7 @@ export class FileBlobStore implements BlobStore {
   }
 
   async hash(sha256: string, pace?: (bytes: number) => Promise<void>): Promise<string | undefined> {
-    const file = await ifPresent(fs.open(this.#path(sha256), 'r'));
+    const file = await ifPresent(fs.open(this.#path(sha256), READ_FLAGS));
     if (!file) return undefined;
     const stat = await file.stat().catch(async (error) => {
       await file.close();
@@ -134,23 +145,40 @@ export class FileBlobStore implements BlobStore {
   }
 
   async size(sha256: string): Promise<number | undefined> {
-    return (await ifPresent(fs.stat(this.#path(sha256))))?.size;
+    const stat = await ifPresent(fs.stat(this.#path(sha256)).catch(unlessCode('ELOOP')));
+    return stat?.isFile() ? stat.size : undefined;
   }
 
   async delete(sha256: string): Promise<boolean> {
-    const gone = await ifPresent(fs.unlink(this.#path(sha256)).then(() => true));
+    const gone = await ifPresent(this.#clear(sha256).then(() => true));
     this.#observer.sound(sha256);
     return gone ?? false;
   }
 
   async setAside(sha256: string): Promise<boolean> {
-    const aside = join(this.#folder, ASIDE);
-    const move = async () => {
-      await fs.mkdir(aside).catch(unlessCode('EEXIST'));
-      await fs.rename(this.#path(sha256), join(aside, sha256));
-      return true;
-    };
-    return (await ifPresent(move())) ?? false;
+    return (await ifPresent(this.#moveAside(sha256).then(() => true))) ?? false;
+  }
+
+  async #moveAside(sha256: string): Promise<void> {
+    const aside = join(this.#folder, ASIDE, sha256);
+    await fs.mkdir(join(this.#folder, ASIDE)).catch(unlessCode('EEXIST'));
+    await fs.rename(this.#path(sha256), aside).catch(async (error) => {
+      if (!NAME_TAKEN.has(error.code)) throw error;
+      await fs.rename(this.#path(sha256), `${aside}-${randomUUID()}`);
+    });
+  }
+
+  /** Makes the name free. A folder that has it and holds something is set aside. */
+  async #clear(sha256: string): Promise<void> {
+    const path = this.#path(sha256);
+    try {
+      await fs.unlink(path);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      const maybeFolder = code === 'EISDIR' || code === 'EPERM';
+      if (!maybeFolder || !(await fs.lstat(path)).isDirectory()) throw error;
+      await fs.rmdir(path).catch(() => this.#moveAside(sha256));
+    }
   }
 
   /** Shared: on a disk that hangs, each ping would otherwise occupy another thread for good. */
@@ -180,14 +208,21 @@ export class FileBlobStore implements BlobStore {
 
   async *list(): AsyncIterable<StoredBlob> {
     const shards = (await ifPresent(fs.readdir(this.#folder))) ?? [];
+    let failure: unknown;
+    const later = (error: unknown) => {
+      failure ??= error;
+      return undefined;
+    };
     for (const shard of shards.filter((name) => SHARD_NAME.test(name)).sort()) {
-      const names = await ifPresent(fs.readdir(join(this.#folder, shard)));
+      const names = await ifPresent(fs.readdir(join(this.#folder, shard))).catch(later);
       for (const name of names ?? []) {
         if (!BLOB_NAME.test(name) || !name.startsWith(shard)) continue;
-        const stat = await ifPresent(fs.stat(this.#path(name)));
+        const path = this.#path(name);
+        const stat = await ifPresent(fs.stat(path).catch(() => fs.lstat(path))).catch(later);
         if (stat) yield { sha256: name, size_bytes: stat.size, modified_at: stat.mtime };
       }
     }
+    if (failure !== undefined) throw failure;
   }
 
   #path(sha256: string): string {
@@ -224,15 +259,9 @@ async function ifPresent<T>(result: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Gives the file this name; what has the name already was not believed, so nobody reads it. */
-async function linkOver(path: string, name: string): Promise<void> {
-  await fs.unlink(name).catch(unlessCode('ENOENT'));
-  await fs.link(path, name);
-}
-
 /** For `catch`: passes every error on but one of this code. */
 function unlessCode(expected: string) {
-  return (error: NodeJS.ErrnoException) => {
+  return (error: NodeJS.ErrnoException): undefined => {
     if (error.code !== expected) throw error;
   };
 }

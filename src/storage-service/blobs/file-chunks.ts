@@ -1,10 +1,13 @@
-import type { FileHandle } from 'node:fs/promises';
+import { constants, type FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { ByteRange } from '../../contract/storage.ts';
 import { diskFault } from '../disk-fault.ts';
 
 /** Large enough that a 5 MB image takes a handful of reads, small enough for many readers. */
 export const READ_CHUNK_BYTES = 256 * 1024;
+
+/** The opening of a FIFO, which somebody put in the place of a file, waits for no writer. */
+export const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 export type Checks = {
   /** Told of each chunk, in order, before the reader gets it. */

@@ -1,12 +1,12 @@
 import * as fs from 'node:fs/promises';
-import { READ_CHUNK_BYTES } from './file-chunks.ts';
+import { READ_CHUNK_BYTES, READ_FLAGS } from './file-chunks.ts';
 
-/** Whether two local files have the same bytes. Ends at the first chunk that differs. */
+/** Whether both are local files and have the same bytes. Ends at the first chunk that differs. */
 export async function sameBytes(one: string, other: string): Promise<boolean> {
-  await using first = await fs.open(one, 'r');
-  await using second = await fs.open(other, 'r');
-  const { size } = await first.stat();
-  if (size !== (await second.stat()).size) return false;
+  await using first = await fs.open(one, READ_FLAGS);
+  await using second = await fs.open(other, READ_FLAGS);
+  const [stat, { size }] = await Promise.all([first.stat(), second.stat()]);
+  if (!stat.isFile() || stat.size !== size) return false;
   for (let at = 0; at < size; at += READ_CHUNK_BYTES) {
     const length = Math.min(READ_CHUNK_BYTES, size - at);
     const [left, right] = await Promise.all([
