@@ -62,6 +62,26 @@ test('in a file of several images no byte moves, so that their index stays true'
   assert.equal((await sharp(second).metadata()).orientation, 6);
 });
 
+test('directories that share their bytes do not make the search long', {
+  timeout: 30_000,
+}, async (t) => {
+  const { inspect, edited } = await inspecting(t);
+  const { image, jpegSegment, withSegments } = await import('../fixtures/images.ts');
+  // Each entry points to the directory as one of positions.
+  const block = Buffer.alloc(65_000);
+  block.write('MM\0*\0\0\0\x08', 'latin1');
+  const entries = 5_000;
+  block.writeUInt16BE(entries, 8);
+  for (let n = 0; n < entries; n += 1) {
+    block.writeUInt16BE(0x8825, 10 + n * 12);
+    block.writeUInt32BE(8, 18 + n * 12);
+  }
+  const plain = await image('jpeg', { width: 40, height: 30 });
+  const many = Array.from({ length: 100 }, () => jpegSegment(0xe5, block));
+  const sent = withSegments(plain, ...many);
+  assert.deepEqual(await edited(sent, (await inspect(sent)).edits), plain);
+});
+
 test('a block of metadata too large to read counts as telling a place', async (t) => {
   const { inspect, edited } = await inspecting(t);
   const { pngChunk, image, withChunks } = await import('../fixtures/images.ts');

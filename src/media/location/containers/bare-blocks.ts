@@ -33,10 +33,11 @@ function* hits(source: ByteSource, mark: Buffer, start: number, end: number) {
 
 function exifEdits(source: ByteSource, start: number, end: number): Edit[] {
   const edits: Edit[] = [];
+  const budget = { bytes: 2 * (end - start) };
   for (const header of TIFF_HEADERS) {
     for (const at of hits(source, header, start, end)) {
       const block = source.read(at, Math.min(EXIF_MAX_BYTES, end - at));
-      for (const place of tiffPlaces(block, { bytes: 2 * block.length })) {
+      for (const place of tiffPlaces(block, budget)) {
         const length = place.end - place.start;
         edits.push({ offset: at + place.start, length, replacement: Buffer.alloc(length) });
       }

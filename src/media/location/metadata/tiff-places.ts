@@ -44,6 +44,7 @@ export function tiffPlaces(block: Buffer, budget: PlaceBudget): Place[] {
     if (budget.bytes < 0) return [HEADER];
     if (next !== 0) directories.push(next);
     for (const entry of entries) {
+      if (budget.bytes < 0) return [HEADER];
       if (entry.tag === GPS_IFD) {
         const told = gpsPlaces(tiff, entry, budget);
         if (told.length > 0) located = true;
