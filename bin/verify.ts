@@ -13,12 +13,14 @@ import { surviveLostOutput } from './lost-output.ts';
 
 const USAGE = `Checks every image of a data folder: its bytes, their hash, the catalog. Works beside a running service.
 
-  npm run verify [-- --repair]
+  npm run verify [-- --repair [--remove-orphans]]
 
-  --repair   also mend what can be mended
-  DATA_DIR   the data folder (./data)
+  --repair           also mend what can be mended
+  --remove-orphans   repair also when most of the files belong to no image of the catalog, and remove them
+  DATA_DIR           the data folder (./data)
 
-Exit code 0: nothing is wrong, or all of it was mended. 1: something is wrong. 2: it could not be checked.
+Exit code 0: nothing is wrong, or all of it was mended. 1: something is wrong. 2: it could not be checked,
+or a repair is refused.
 `;
 
 surviveLostOutput();
@@ -26,9 +28,13 @@ process.exitCode = await main();
 
 async function main(): Promise<number> {
   try {
-    const options = { repair: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
+    const options = {
+      repair: { type: 'boolean', default: false },
+      'remove-orphans': { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h' },
+    } as const;
     const { values } = parseArgs({ options });
-    if (!values.help) return await run(values.repair ?? false);
+    if (!values.help) return await run(values.repair, values['remove-orphans']);
     process.stdout.write(USAGE);
     return 0;
   } catch (error) {
@@ -37,7 +43,8 @@ async function main(): Promise<number> {
   }
 }
 
-async function run(repair: boolean): Promise<number> {
+async function run(repair: boolean, removeOrphans: boolean): Promise<number> {
+  if (removeOrphans && !repair) throw new Error('--remove-orphans is for --repair: name both.');
   const { dataDir, retentionDays } = readSettings(storageServiceSettings, process.env);
   const folder = partsOf(dataDir);
   const need = repair ? 'write' : 'read';
@@ -58,8 +65,11 @@ async function run(repair: boolean): Promise<number> {
   const log = { info: () => {}, error: () => {} };
   const sweeper = new Sweeper({ catalog, blobs, locks, log, retentionDays, intervalMs: 0 });
   const { incoming } = folder;
-  const parts = { catalog, blobs, incoming, sweeper, repair, alone: release !== null, progress };
-  const result = await verify(parts);
+  const alone = release !== null;
+  const result = await verify({
+    ...{ catalog, blobs, incoming, sweeper },
+    ...{ repair, removeOrphans, alone, progress },
+  });
   progress(0);
   for (const { what, message, repaired } of result.findings) {
     process.stdout.write(`${repaired ? 'mended ' : ''}${what}: ${message}\n`);
@@ -69,7 +79,8 @@ async function run(repair: boolean): Promise<number> {
   const mended = result.findings.length - wrong;
   const { images } = await catalog.usage();
   const tally = `${images} images, ${result.blobs} blobs checked: ${wrong} wrong, ${mended} mended.`;
-  process.stdout.write(`${tally}${mendable && !repair ? ' Try --repair.' : ''}\n`);
+  const hint = result.foreign ?? 'Try --repair.';
+  process.stdout.write(`${tally}${mendable && !repair ? ` ${hint}` : ''}\n`);
   return wrong === 0 ? 0 : 1;
 }
 

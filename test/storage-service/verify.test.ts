@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
@@ -20,7 +21,7 @@ async function setUp(t: TestContext) {
   await service.store.deleteImage({ image_id: images[2]!.id }, writeCall());
   await service.close();
   const [image, bytes] = [images[0]!, files[0]!];
-  return { dataDir, image, bytes, path: blobPath(dataDir, image.content.sha256) };
+  return { dataDir, images, files, image, bytes, path: blobPath(dataDir, image.content.sha256) };
 }
 
 function blobPath(dataDir: string, sha256: string): string {
@@ -105,6 +106,56 @@ test('damaged bytes are found; repair sets them aside, so that sending them agai
   assert.match(output, /^mended damaged: .*\nmissing: /);
   await sendAgain(t, dataDir, bytes, image.content.sha256);
   await assertClean(dataDir);
+});
+
+test('entries that are no files are damaged ones: each is named, and sending them again heals', async (t) => {
+  const { dataDir, images, files } = await setUp(t);
+  const paths = images.map(({ content }) => blobPath(dataDir, content.sha256));
+  for (const path of paths) await rm(path);
+  await mkdir(paths[0]!);
+  await symlink(paths[1]!, paths[1]!);
+  execFileSync('mkfifo', [paths[2]!]);
+  await mkdir(join(partsOf(dataDir).blobs, '@eaDir'));
+  await mkdir(join(paths[0]!, '..', '@eaDir'));
+  await mkdir(join(partsOf(dataDir).incoming, '@eaDir'));
+  const { code, output } = await runVerify(dataDir);
+  assert.equal(code, 1);
+  for (const { id, content } of images.slice(0, 2)) {
+    assert.match(output, new RegExp(`^damaged: .* ${content.sha256} .*${id}`, 'm'));
+  }
+  assert.match(output, new RegExp(`^damaged: .* ${images[2]!.content.sha256}`, 'm'));
+  assert.match(output, /3 images, 3 blobs checked: 3 wrong, 0 mended/);
+  for (const [at, bytes] of files.entries()) {
+    await sendAgain(t, dataDir, bytes, images[at]!.content.sha256);
+  }
+  await assertClean(dataDir);
+});
+
+test('a repair refuses to remove what a catalog of other files does not know', async (t) => {
+  const { dataDir, images } = await setUp(t);
+  const few = images[0]!.content.sha256.slice(0, 2) + '0'.repeat(60);
+  const orphans = Array.from({ length: 11 }, (_, at) => few + String(at + 10));
+  for (const name of orphans) await writeFile(blobPath(dataDir, name), 'x');
+  const found = await runVerify(dataDir);
+  assert.match(found.output, /knows 3 of the 14 files.* probably not the catalog of these files/);
+  assert.doesNotMatch(found.output, /Try --repair/);
+  const refused = await runVerify(dataDir, '--repair');
+  assert.equal(refused.code, 2);
+  assert.match(refused.output, /would remove 11 of them.*restore.*--repair --remove-orphans/);
+  assert.equal((await contentsOf(dataDir)).blobs.length, 14);
+  const removed = await runVerify(dataDir, '--repair', '--remove-orphans');
+  assert.match(removed.output, /: 0 wrong, 11 mended/);
+  await assertClean(dataDir);
+
+  // An empty catalog knows none of even a few files.
+  const empty = await temporaryFolder(t);
+  await (await opening(t, empty)).close();
+  const lone = blobPath(empty, images[0]!.content.sha256);
+  await mkdir(join(lone, '..'), { recursive: true });
+  await writeFile(lone, 'x');
+  const none = await runVerify(empty, '--repair');
+  assert.deepEqual([none.code, /knows 0 of the 1 files/.test(none.output)], [2, true]);
+  assert.deepEqual((await contentsOf(empty)).blobs, [images[0]!.content.sha256]);
 });
 
 test('bytes cut short are found as such; sending them again heals at once', async (t) => {
