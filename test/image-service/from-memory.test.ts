@@ -52,6 +52,8 @@ test('a GET of what is in memory is answered from there, and all else left to th
     ] as Record<string, string>[]) {
       assert.equal(await status(path, given), LEFT, JSON.stringify(given));
     }
+    const twoHosts = ['Host', 'localhost', 'Host', 'evil.example'];
+    assert.equal(await status(path, twoHosts), LEFT, 'two Hosts');
     for (const method of ['HEAD', 'PUT', 'OPTIONS']) {
       assert.equal(await status(path, {}, method), LEFT, method);
     }
@@ -154,7 +156,11 @@ async function serving(t: TestContext, contentsBytes = CONTENTS_BYTES) {
   t.after(() => agent.destroy());
 
   /** `fetch` would not send some of these headers and addresses. */
-  const status = async (path: string, headers: OutgoingHttpHeaders = {}, method = 'GET') => {
+  const status = async (
+    path: string,
+    headers: OutgoingHttpHeaders | string[] = {},
+    method = 'GET',
+  ) => {
     const asked = request({ port, agent, path, method, headers }).end();
     const [response] = (await once(asked, 'response')) as [IncomingMessage];
     await once(response.resume(), 'end');

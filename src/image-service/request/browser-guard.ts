@@ -13,6 +13,10 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 const LOOPBACK_HOST = /^(localhost\.?|127(\.\d{1,3}){3}|\[::1\]|::1)(:\d*)?$/i;
 const EXPOSED_HEADERS =
   'ETag, Location, Retry-After, Idempotent-Replayed, X-Request-ID, Content-Range, Accept-Ranges, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset';
+/** A target that names its server: its authority counts, not the Host (RFC 9112, 3.2.2). */
+const ABSOLUTE_TARGET = /^[a-z][a-z\d+.-]*:\/\//i;
+/** What a browser says of requests that may write; all else is refused, also what is unknown. */
+const HARMLESS_SITES = new Set<unknown>([undefined, 'same-origin', 'same-site', 'none']);
 /** A host, with or without a port: no user, path or query. */
 const PLAIN_HOST = /^[\w.:[\]-]+$/;
 /** Of a header in the text of an error. */
@@ -31,15 +35,19 @@ export function createBrowserGuard(
     /** Whether pages of other origins may read answers, which then depend on who asks. */
     shares: allowed.size > 0,
 
-    /** invalid_request without a Host (RFC 9112, 3.2), and request_forbidden for a wrong one. */
-    hostFault({ headers, httpVersionMinor }: IncomingMessage): ServiceError | undefined {
+    /** invalid_request without one Host (RFC 9112, 3.2), and request_forbidden for a wrong one. */
+    hostFault(request: IncomingMessage): ServiceError | undefined {
+      const { headers, httpVersionMinor } = request;
       if (headers.host === undefined && httpVersionMinor > 0) {
         const message = 'A request of HTTP/1.1 must have a Host header.';
         return new ServiceError('invalid_request', message);
       }
-      if (!onLoopback || LOOPBACK_HOST.test(headers.host ?? '')) return undefined;
+      if (hasTwoHosts(request.rawHeaders)) {
+        return new ServiceError('invalid_request', 'A request must have only one Host header.');
+      }
+      if (!onLoopback || LOOPBACK_HOST.test(askedHost(request))) return undefined;
       const message =
-        'The Host header must name this machine, such as localhost or 127.0.0.1, because the service listens on the loopback. A proxy in front of it must send "Host: 127.0.0.1".';
+        'The Host header, or the URL of the request line, must name this machine, such as localhost or 127.0.0.1, because the service listens on the loopback. A proxy in front of it must send "Host: 127.0.0.1".';
       return new ServiceError('request_forbidden', message);
     },
 
@@ -55,7 +63,7 @@ export function createBrowserGuard(
       if (site === 'same-origin') return;
       const hosts = hostsOf(request, config.trustProxy);
       const foreign = origin !== undefined && !hosts.some((host) => isOwn(origin, host));
-      if (foreign || site === 'cross-site') throw forbidden(origin, hosts);
+      if (foreign || !HARMLESS_SITES.has(site)) throw forbidden(origin, hosts);
     },
 
     /** Lets the pages of allowed origins read the answer. */
@@ -80,6 +88,21 @@ export function createBrowserGuard(
   };
 }
 
+/** Node keeps the first of them in `headers` and drops the others. */
+function hasTwoHosts(rawHeaders: readonly string[]): boolean {
+  let count = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') count += 1;
+  }
+  return count > 1;
+}
+
+function askedHost({ url = '', headers }: IncomingMessage): string {
+  if (url.startsWith('/') || !ABSOLUTE_TARGET.test(url)) return headers.host ?? '';
+  return URL.parse(url)?.host ?? '';
+}
+
 /** By which the service may have been asked: a proxy may tell the port apart from the host. */
 function hostsOf(request: FastifyRequest, trustProxy: boolean): string[] {
   const { host, hostname } = request;
@@ -96,6 +119,8 @@ function hostsOf(request: FastifyRequest, trustProxy: boolean): string[] {
 function isOwn(origin: string, host: string): boolean {
   const page = URL.parse(origin);
   if (!page || !/^https?:$/.test(page.protocol) || !PLAIN_HOST.test(host)) return false;
+  // A browser sends nothing but the origin: no user, path or default port.
+  if (page.origin !== origin.toLowerCase()) return false;
   return [page.protocol, 'http:'].some((scheme) => {
     const asked = URL.parse(`${scheme}//${host}`);
     return asked !== null && withoutDot(asked.host) === withoutDot(page.host);
@@ -111,7 +136,7 @@ function forbidden(origin: string | undefined, [host = '']: readonly string[]): 
   const shown = (text: string) => text.slice(0, SHOWN_MAX_CHARACTERS);
   const compared =
     origin === undefined
-      ? 'The browser calls this request cross-site.'
+      ? 'Sec-Fetch-Site calls this request cross-site, or is not a known value.'
       : `The page's origin is ${shown(origin)}, and the request is for the host ${shown(host)}.`;
   return new ServiceError(
     'request_forbidden',

@@ -16,7 +16,7 @@ const shared = await checkedApi(sharing.url);
 async function send(
   port: number,
   method: string,
-  headers: Record<string, string>,
+  headers: Record<string, string> | string[],
   options: { setHost?: boolean; path?: string } = {},
 ) {
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
@@ -48,6 +48,13 @@ test('a page of another site may not write', async () => {
     { origin: 'chrome-extension://127.0.0.1' },
     { origin: service.url, 'sec-fetch-site': 'cross-site' },
     { origin: service.url.replace('127', '[::1') },
+    { origin: service.url.replace('//', '//user@') },
+    { origin: `${service.url}/` },
+    { 'sec-fetch-site': 'Cross-Site' },
+    { 'sec-fetch-site': 'Same-Origin' },
+    { 'sec-fetch-site': 'cross-site, same-origin' },
+    { 'sec-fetch-site': 'same-origin, cross-site' },
+    { 'sec-fetch-site': 'unknown' },
     { 'sec-fetch-site': 'cross-site', host: 'localhost' },
   ] as Record<string, string>[]) {
     await problem(await send(service.port, 'PUT', headers), 403, 'request_forbidden');
@@ -73,6 +80,30 @@ test('a request without a Host is told so, and an unknown expectation is not met
     await problem(answer, 400, 'invalid_request');
   }
   assert.equal((await send(service.port, 'GET', { expect: '200-ok' })).status, 200);
+});
+
+test('a request with two Hosts is refused, whichever is first', async () => {
+  for (const { port } of [service, proxied]) {
+    for (const hosts of [
+      ['localhost', 'evil.example'],
+      ['evil.example', 'localhost'],
+      ['localhost', 'localhost'],
+    ]) {
+      const headers = hosts.flatMap((host, index) => [index ? 'HOST' : 'Host', host]);
+      await problem(await send(port, 'GET', headers, { setHost: false }), 400, 'invalid_request');
+    }
+  }
+});
+
+test('a target that names another server is refused on the loopback, whatever the Host', async () => {
+  const ask = (authority: string) => {
+    const path = `http://${authority}/api/v2/themes/horror`;
+    return send(service.port, 'GET', { host: 'localhost' }, { path });
+  };
+  for (const authority of ['evil.example', 'localhost@evil.example', 'localhost.evil:80']) {
+    await problem(await ask(authority), 403, 'request_forbidden');
+  }
+  assert.equal((await ask('localhost:8000')).status, 200);
 });
 
 test('a proxy that names the port, another host, or none, is no other site', async () => {
