@@ -39,6 +39,13 @@ export const FORM_OPTIONS = {
 export const IMAGE_FORM_RULE =
   'Send multipart/form-data, with curl: curl -F image=@elf.png -F type=portrait -F name=Elf -F theme=fantasy http://127.0.0.1:8000/api/v2/images';
 
+/** Encodings of mail, which are not decoded here: RFC 7578, 4.7 deprecates them for forms. */
+const UNSUPPORTED_ENCODING = /^(base64|quoted-printable)$/i;
+/** In which some browsers and libraries say how the texts are encoded (RFC 7578, 4.6). */
+const CHARSET_FIELD = '_charset_';
+const UTF_8 = /^utf-?8$/i;
+const JSON_PART = /^application\/(?:[\w.-]+\+)?json\b/i;
+
 /** What the form parser says, which gives its errors no codes, and what a body that breaks off does. */
 const MALFORMED = /multipart|part terminated|boundary|needle|header|form/i;
 const BROKEN_OFF = /^(FST_|ERR_STREAM_|HPE_|ECONNRESET$|EPIPE$)/;
@@ -94,6 +101,10 @@ async function readForm(
   const form: Form = { content: undefined, texts: new Map(), faults: [] };
   const names = new Set(fieldNames);
   const take = (part: MultipartFile | MultipartValue) => {
+    if (UNSUPPORTED_ENCODING.test(part.encoding)) {
+      if (part.type === 'file') part.file.resume();
+      return `has the Content-Transfer-Encoding ${part.encoding}, which is not supported (RFC 7578, 4.7); send the part as it is`;
+    }
     if (part.type === 'field') return takeText(part, form.texts, names);
     if (part.fieldname === FILE_FIELD) return takeImage(part, form, storage, call);
     return takeDocument(part, form.texts, names, call);
@@ -185,6 +196,7 @@ async function textOf(file: AsyncIterable<Buffer>, maxBytes: number): Promise<st
 function takeText(part: MultipartValue, texts: Texts, names: ReadonlySet<string>) {
   const { fieldname, value } = part;
   const name = fieldOf(fieldname);
+  if (name === CHARSET_FIELD) return UTF_8.test(String(value)) ? undefined : 'must be UTF-8';
   const misplaced = notAField(name, names);
   if (misplaced) return misplaced;
   if (part.valueTruncated) return `must be up to ${MULTIPART_FIELD_MAX_BYTES} bytes`;
@@ -210,7 +222,7 @@ function keepValue(texts: Texts, name: string, value: unknown): string | undefin
 }
 
 function isJson(type: string | undefined): boolean {
-  return type?.startsWith('application/json') === true;
+  return JSON_PART.test(type ?? '');
 }
 
 /** What @fastify/multipart finds wrong, in our words. */

@@ -140,6 +140,8 @@ test('tags may be JSON text, and never become pieces of it', async () => {
     '[elf, ranger]',
     '{"a":1}',
     '["elf"],bow',
+    'elf,["x"]',
+    'elf,{"x":1}',
   ]) {
     const found = await refused(await withFields(['tags', text]));
     assert.match(found.detail, /^tags must be a JSON array .*tags=elf,ranger/, text);
@@ -241,4 +243,29 @@ test('a number that would become another one is refused by its name, at every do
     headers: { 'content-type': 'application/json' },
   });
   assert.deepEqual(fieldsOf(await refused(name)), ['name']);
+});
+
+test('a part in an encoding of mail is refused, not stored undecoded', async () => {
+  const coded = (encoding: string) => `\r\nContent-Transfer-Encoding: ${encoding}`;
+  for (const encoding of ['base64', 'quoted-printable', 'BASE64']) {
+    const text = await refused(await withFields(['description', 'RWxm', coded(encoding)]));
+    assert.deepEqual(fieldsOf(text), ['description'], encoding);
+    assert.match(text.detail, /Content-Transfer-Encoding \S+, which is not supported/);
+    const file: Part = ['image', BYTES, `; filename="a.png"${coded(encoding)}`];
+    assert.deepEqual(fieldsOf(await refused(await send([...REQUIRED, file]))), ['image']);
+  }
+  await created(await withFields(['description', 'Elf', coded('8bit')]));
+});
+
+test('a form may say that its texts are UTF-8, and nothing else', async () => {
+  await created(await withFields(['_charset_', 'utf-8']));
+  assert.deepEqual(fieldsOf(await refused(await withFields(['_charset_', 'latin1']))), [
+    '_charset_',
+  ]);
+});
+
+test('a JSON part may have a type of its vendor', async () => {
+  const type = '\r\nContent-Type: application/vnd.dnd+json';
+  const image = await created(await withFields(['attributes', '{"level":3}', type]));
+  assert.deepEqual(image.attributes, { level: 3 });
 });
