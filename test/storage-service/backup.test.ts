@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type TestContext, test } from 'node:test';
 import { type BackupOptions, takeBackup } from '../../src/storage-service/backup/backup.ts';
-import { partsOf } from '../../src/storage-service/data-folder.ts';
+import { partsOf, tryLock } from '../../src/storage-service/data-folder.ts';
 import { png } from '../services/api.ts';
 import { assertNothingLeftOver, contentsOf } from '../services/data-folder.ts';
 import { runVerify } from '../services/service-process.ts';
@@ -176,9 +176,9 @@ test('a folder that is no backup, or is in use, is left alone', async (t) => {
     await assert.rejects(take({ path }), /: cannot be used \((ENOTDIR|ENOENT)\)\. Name a folder/);
   }
   await assert.rejects(take({ dataDir: other }), /holds no catalog/);
-  let second: Promise<unknown> | undefined;
-  await take({ progress: () => (second ??= assert.rejects(take(), /in use by another process/)) });
-  await second;
+  await take();
+  const release = tryLock(partsOf(backup).lock)!;
+  await assert.rejects(take(), /in use by another process/).finally(release);
   for (const values of [[], [backup, other], ['--nonsense']]) {
     assert.equal((await run('backup', dataDir, ...values)).code, 1);
     assert.equal((await run('restore', dataDir, ...values)).code, 2);
