@@ -16,7 +16,7 @@ const WRITE_EVERY_MS = 1_000;
 /** A chunk of one byte costs some 250 bytes of memory. */
 const WRITE_MAX_CHUNKS = 1_024;
 /** Of the intake, and of the probe for hard links: a hash tells of a file on its way into the blob store. */
-const OWN_NAME = /^(?:link-)?[0-9a-f-]{36}(?:\.clean|\.([0-9a-f]{64}))?$/;
+const OWN_NAME = /^[0-9a-f-]{36}(?:\.clean|\.([0-9a-f]{64}))?$/;
 /** Some location data shows only once other is gone; a file that has still more is no honest one. */
 const INSPECTIONS_MAX_PASSES = 4;
 

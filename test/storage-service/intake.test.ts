@@ -219,7 +219,7 @@ test('what other programs put beside the uploads stays, and keeps nothing else f
   await writeFile(join(folder, '.DS_Store'), 'x');
   await symlink('loop', join(folder, 'loop'));
   const failing = `00000000-${randomUUID().slice(9)}.${'cd'.repeat(32)}`;
-  for (const name of [failing, `link-${randomUUID()}`, `${randomUUID()}.${'ab'.repeat(32)}`]) {
+  for (const name of [failing, `${randomUUID()}.clean`, `${randomUUID()}.${'ab'.repeat(32)}`]) {
     await writeFile(join(folder, name), 'x');
   }
   const settle = async (found: string) => {
